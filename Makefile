@@ -1,0 +1,60 @@
+# Everything a person or CI does with the course. `make` alone lists it.
+PYTHON ?= python3
+PORT ?= 8000
+CHAPTER ?= $(wildcard chapters/*.ipynb appendix/*.ipynb)
+
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+else
+BIN := .venv/bin
+endif
+INSTALLED := .venv/.installed
+HTML := _build/html
+
+.DEFAULT_GOAL := help
+.PHONY: help book serve lab test execute lint format gettext requirements clean
+
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+
+# The stamp is written last: an interrupted installation is taken up again.
+$(INSTALLED): requirements.txt pyproject.toml
+	$(PYTHON) -c "import sys; assert (3, 11) <= sys.version_info < (3, 14), 'The course needs Python 3.11, 3.12 or 3.13, this is ' + sys.version"
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+book: $(INSTALLED)  ## build the site, warnings are errors
+	$(BIN)/jupyter-book build --warningiserror --nitpick --keep-going --quiet .
+	@echo "The course is built. Open $(HTML)/index.html in a browser, or run: make serve"
+
+serve: book  ## build the site and serve it on this machine
+	@echo "The course is at http://localhost:$(PORT) (Ctrl+C ends it)"
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(HTML) $(PORT)
+
+lab: $(INSTALLED)  ## open the chapters in JupyterLab
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/chapters
+
+test: $(INSTALLED)  ## re-run every chapter and every test on both cores
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest --nbval -n 2 --dist loadfile
+
+execute: $(INSTALLED)  ## run chapters and store their outputs; CHAPTER=chapters/04_workflow.ipynb for one
+	$(BIN)/python tools/execute.py $(CHAPTER)
+
+lint: $(INSTALLED)  ## check the style of all code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(INSTALLED)  ## format all code
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+gettext: $(INSTALLED)  ## extract the prose for translators, warnings are errors
+	$(BIN)/jupyter-book build --warningiserror --nitpick --keep-going --quiet --path-output _build/i18n --builder custom --custom-builder gettext .
+
+requirements:  ## refresh the exact versions in requirements.txt (needs uv)
+	uv pip compile --universal --python-version 3.11 --group dev --no-annotate --no-header --upgrade pyproject.toml --output-file requirements.txt
+
+clean:  ## remove what was built, and the environment
+	rm -rf _build .venv *.egg-info .pytest_cache .ruff_cache .hypothesis
