@@ -1,0 +1,257 @@
+"""Figures that several chapters draw; each takes `ax`, returns it, changes no state."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.colors import ListedColormap
+
+STYLE = "helpers.course"
+
+
+def plot_predictions(
+    train_data, train_labels, test_data, test_labels, predictions=None, *, ax=None
+):
+    """Scatter a training set, a test set and predictions for the test set.
+
+    Parameters
+    ----------
+    train_data, train_labels, test_data, test_labels : torch.Tensor or array_like
+        Shape (N,) or (N, 1), on any device; data and labels of a set are equally long.
+    predictions : torch.Tensor or array_like, optional
+        As long as `test_data`.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure without it.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If an argument has another shape, differs in length from its partner, or holds
+        NaN. Nothing is drawn then.
+
+    Notes
+    -----
+    Written out in chapter 04, Workflow.
+    """
+    names = ["train_data", "train_labels", "test_data", "test_labels", "predictions"]
+    given = [train_data, train_labels, test_data, test_labels, predictions]
+    column = {
+        name: _to_column(values, name)
+        for name, values in zip(names, given, strict=True)
+        if values is not None
+    }
+    pairs = [("train_data", "train_labels"), ("test_data", "test_labels")]
+    if predictions is not None:
+        pairs.append(("test_data", "predictions"))
+    for first, second in pairs:
+        if len(column[first]) != len(column[second]):
+            raise ValueError(
+                f"{second} must be as long as {first}, got {len(column[second])} and "
+                f"{len(column[first])}"
+            )
+    with plt.style.context(STYLE):
+        if ax is None:
+            ax = plt.subplots()[1]
+        kinds = [("training data", "o", "C0"), ("test data", "s", "C2")]
+        if predictions is not None:
+            kinds.append(("predictions", "X", "C1"))
+        for (x, y), (label, marker, color) in zip(pairs, kinds, strict=True):
+            ax.scatter(column[x], column[y], s=22, c=color, marker=marker, label=label)
+        ax.set(xlabel="x", ylabel="y")
+        ax.legend()
+    return ax
+
+
+def plot_decision_boundary(model, X, y, *, ax=None, resolution=200):
+    """Colour the plane by what a classifier predicts, with the samples on top.
+
+    Parameters
+    ----------
+    model : callable
+        Maps a float tensor (M, 2) to logits (M, C) with C >= 2, to one logit a row of
+        shape (M,) or (M, 1), where above 0 means class 1, or to integer or boolean
+        labels (M,). A `torch.nn.Module` is asked in evaluation mode on its own device;
+        its mode is restored.
+    X : torch.Tensor or array_like
+        Samples, shape (N, 2), finite, on any device.
+    y : torch.Tensor or array_like
+        Classes 0, 1, 2 ... of the samples, shape (N,) or (N, 1).
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure without it.
+    resolution : int, optional
+        Points of the grid a side; at least 2.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit, a value is NaN, or `model` answers with another shape.
+    TypeError
+        If `model` cannot be called.
+
+    Notes
+    -----
+    Written out in chapter 05, Classification. Eight classes at most can be told apart
+    by colour.
+    """
+    if not callable(model):
+        raise TypeError(f"model must be callable, got {type(model).__name__}")
+    points = _to_array(X, "X")
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) == 0:
+        raise ValueError(f"X must have shape (N, 2) with N >= 1, got {points.shape}")
+    classes = _to_column(y, "y")
+    if len(classes) != len(points):
+        raise ValueError(
+            f"y must be as long as X, got {len(classes)} and {len(points)}"
+        )
+    if (classes != classes.astype(int)).any() or classes.min() < 0:
+        raise ValueError("y must hold classes 0, 1, 2 ..., got other values")
+    if resolution < 2:
+        raise ValueError(f"resolution must be at least 2, got {resolution}")
+
+    low, high = points.min(axis=0), points.max(axis=0)
+    margin = 0.08 * np.maximum(high - low, 1e-6)
+    xs, ys = np.linspace(low - margin, high + margin, resolution).T
+    grid = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
+    predicted = _predicted_classes(model, torch.from_numpy(grid).float())
+    predicted = predicted.reshape(resolution, resolution)
+
+    with plt.style.context(STYLE):
+        if ax is None:
+            ax = plt.subplots(figsize=(4.8, 4.2))[1]
+        count = int(max(classes.max(), predicted.max(), 1)) + 1
+        cycle = plt.rcParams["axes.prop_cycle"].by_key()["color"]
+        colors = ListedColormap([cycle[index % len(cycle)] for index in range(count)])
+        shade = {"cmap": colors, "vmin": -0.5, "vmax": count - 0.5}
+        ax.pcolormesh(xs, ys, predicted, alpha=0.3, rasterized=True, **shade)
+        markers = "osD^vP*X"
+        for index in np.unique(classes).astype(int):
+            chosen = points[classes == index]
+            ax.scatter(
+                *chosen.T,
+                s=16,
+                color=colors(index),
+                marker=markers[index % len(markers)],
+                edgecolor="white",
+                linewidth=0.4,
+                label=f"class {index}",
+            )
+        ax.set(xlabel="$x_1$", ylabel="$x_2$", xlim=xs[[0, -1]], ylim=ys[[0, -1]])
+        ax.grid(False)
+    return ax
+
+
+def plot_loss_curves(history, *, axes=None):
+    """Draw loss and metric over epochs, training and test in one panel each.
+
+    Parameters
+    ----------
+    history : dict of str to sequence of float
+        As `helpers.training.fit` returns it: keys ``train_<name>`` and, optionally,
+        ``test_<name>``, each with one entry an epoch.
+    axes : sequence of matplotlib.axes.Axes, optional
+        One for each ``<name>``; a new figure without it.
+
+    Returns
+    -------
+    numpy.ndarray of matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If `history` has no ``train_`` key, its series are empty or of unequal length,
+        or `axes` has another length than there are names.
+
+    Notes
+    -----
+    Written out in chapter 04, Workflow; how to read the curves: chapter 08.
+    """
+    names = [key.removeprefix("train_") for key in history if key.startswith("train_")]
+    if not names:
+        raise ValueError(
+            f"history must have a key such as 'train_loss', got {sorted(history)}"
+        )
+    lengths = {key: len(values) for key, values in history.items()}
+    if len(set(lengths.values())) > 1 or 0 in lengths.values():
+        raise ValueError(
+            f"history must have equally many epochs in each series, got {lengths}"
+        )
+    with plt.style.context(STYLE):
+        if axes is None:
+            figsize = (3.2 * len(names), 3) if len(names) > 1 else None
+            axes = plt.subplots(1, len(names), figsize=figsize, squeeze=False)[1][0]
+        axes = np.atleast_1d(axes)
+        if len(axes) != len(names):
+            raise ValueError(
+                f"axes must have one entry for each of {names}, got {len(axes)}"
+            )
+        epochs = range(1, max(lengths.values()) + 1)
+        for ax, name in zip(axes, names, strict=True):
+            for part, line in [("train", "-"), ("test", "--")]:
+                if f"{part}_{name}" in history:
+                    ax.plot(epochs, history[f"{part}_{name}"], line, label=part)
+            ax.set(xlabel="epoch", ylabel=name)
+            ax.xaxis.get_major_locator().set_params(integer=True)
+            ax.legend()
+    return axes
+
+
+def _to_array(values, name):
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+        if values.dtype == torch.bfloat16:  # NumPy has no such type
+            values = values.float()
+    array = np.asarray(values, dtype=float)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite, got NaN or infinity")
+    return array
+
+
+def _to_column(values, name):
+    array = _to_array(values, name)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1 or len(array) == 0:
+        raise ValueError(
+            f"{name} must have shape (N,) or (N, 1) with N >= 1, got {array.shape}"
+        )
+    return array
+
+
+def _predicted_classes(model, grid):
+    parameter = None
+    modes = {}
+    if isinstance(model, torch.nn.Module):
+        parameter = next(model.parameters(), None)
+        modes = {module: module.training for module in model.modules()}
+        model.eval()
+    try:
+        with torch.inference_mode():
+            if parameter is not None:
+                grid = grid.to(parameter.device, parameter.dtype)
+            output = model(grid)
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    if not isinstance(output, torch.Tensor):
+        output = torch.as_tensor(output)
+    if output.ndim == 2 and output.shape[1] == 1:
+        output = output[:, 0]
+    if output.ndim not in {1, 2} or len(output) != len(grid):
+        raise ValueError(
+            f"model must map ({len(grid)}, 2) to ({len(grid)}, C) or ({len(grid)},), "
+            f"got {tuple(output.shape)}"
+        )
+    if output.isnan().any():
+        raise ValueError("model must give numbers, got NaN")
+    if output.ndim == 2:
+        output = output.argmax(dim=1)
+    elif output.is_floating_point():
+        output = output > 0
+    return output.cpu().numpy().astype(int)
