@@ -1,0 +1,123 @@
+"""What the site needs at build time and `_config.yml` cannot say.
+
+Jupyter Book loads this module as a Sphinx extension (`sphinx.local_extensions`).
+It is the only place for Python that runs while the book is built.
+"""
+
+import os
+import re
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.ext.mathjax import html_visit_displaymath, html_visit_math
+from sphinx.transforms import SphinxTransform
+from sphinx_exercise.nodes import exercise_subtitle
+
+# Runs after the two deferred KaTeX scripts. Sphinx has already told formulas from
+# prose, so only elements of class "math" are searched for \( and \[. A formula that
+# turns out too wide, once its fonts are there, scrolls: the keyboard has to reach it.
+RENDER_MATH = """
+document.addEventListener("DOMContentLoaded", async () => {
+  for (const element of document.querySelectorAll(".math")) {
+    renderMathInElement(element, {throwOnError: false});
+  }
+  const letKeyboardScroll = () => {
+    for (const element of document.querySelectorAll("div.math")) {
+      if (element.scrollWidth > element.clientWidth) element.tabIndex = 0;
+      else element.removeAttribute("tabindex");
+    }
+  };
+  await document.fonts.ready;
+  letKeyboardScroll();
+  window.addEventListener("resize", letKeyboardScroll);
+});
+"""
+
+# A header cell that heads nothing: the corner of a table.
+EMPTY_HEADER = re.compile(r"<th\b([^>]*)>(?:\s|&nbsp;|<p>\s*</p>)*</th>")
+
+
+def configure(app, config):
+    """Add the vendored files and, where a repository is named, its buttons.
+
+    The environment variable ``COURSE_REPOSITORY_URL`` (for example
+    ``https://github.com/OWNER/NAME``) turns on the edit, issue, repository, Colab
+    and Binder buttons of every page. Unset or empty, no page shows any of them.
+    ``COURSE_REPOSITORY_BRANCH`` names the branch that they open, ``main`` if unset.
+    """
+    config.html_static_path.append(str(Path(app.srcdir, "_vendor")))
+    config.html_css_files.append("icons/icons.css")
+
+    url = os.environ.get("COURSE_REPOSITORY_URL", "").rstrip("/")
+    options = config.html_theme_options
+    options["repository_url"] = url
+    options["repository_branch"] = os.environ.get("COURSE_REPOSITORY_BRANCH", "main")
+    for button in ("edit_page", "issues", "repository"):
+        options[f"use_{button}_button"] = bool(url)
+    options["launch_buttons"] = (
+        {
+            "notebook_interface": "jupyterlab",
+            "binderhub_url": "https://mybinder.org",
+            "colab_url": "https://colab.research.google.com",
+        }
+        if url
+        else {}
+    )
+
+
+def choose_assets(app, pagename, templatename, context, doctree):
+    """Load KaTeX on the pages that hold a formula, and thebe on none."""
+    # In place: the lists are the builder's own, which add_css_file appends to.
+    context["script_files"][:] = [
+        script
+        for script in context["script_files"]
+        if "thebe" not in f"{script.filename} {script.attributes.get('body')}".lower()
+    ]
+    context["css_files"][:] = [
+        style for style in context["css_files"] if "thebe" not in str(style.filename)
+    ]
+    if app.env.get_domain("math").has_equations(pagename):
+        app.add_css_file("katex/katex.min.css")
+        app.add_js_file("katex/katex.min.js", loading_method="defer")
+        app.add_js_file("katex/auto-render.min.js", loading_method="defer")
+        app.add_js_file(None, body=RENDER_MATH)
+
+
+def mend_markup(app, pagename, templatename, context, doctree):
+    """Mend what keeps assistive technology from reading tables and folded cells."""
+    if "body" in context:
+        body = EMPTY_HEADER.sub(r"<td\1></td>", context["body"])
+        # MyST-NB hides the visible "Show code cell source" behind this name.
+        context["body"] = body.replace(' aria-label="Toggle hidden content"', "")
+
+
+class ExerciseTitles(SphinxTransform):
+    """Let gettext see the titles of exercises, which it skips without a source."""
+
+    default_priority = 10  # before sphinx.transforms.i18n.Locale
+
+    def apply(self, **kwargs):
+        """Wrap each title in a node that says where it stands and what was typed."""
+        marks = {nodes.literal: "`", nodes.math: "$"}
+        for title in self.document.findall(exercise_subtitle):
+            typed = "".join(
+                marks.get(type(part), "") + part.astext() + marks.get(type(part), "")
+                for part in title
+            )
+            text = nodes.inline(typed, "", *title.children, translatable=True)
+            text.source, text.line = self.document["source"], 0
+            title.children = []
+            title += text
+
+
+def setup(app):
+    """Register the hooks and the math renderer (`html_math_renderer: katex`)."""
+    # Sphinx's own markup: \(...\) and \[...\] in elements of class "math".
+    app.add_html_math_renderer(
+        "katex", (html_visit_math, None), (html_visit_displaymath, None)
+    )
+    app.add_transform(ExerciseTitles)
+    app.connect("config-inited", configure)
+    app.connect("html-page-context", choose_assets, priority=900)
+    app.connect("html-page-context", mend_markup)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
