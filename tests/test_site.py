@@ -1,0 +1,471 @@
+"""The built site in a real browser: every page, wide and narrow, light and dark.
+
+Two books are built: the course, and a small sample that holds one of each thing a
+chapter may hold, with a repository named.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit
+
+import nbformat.v4 as nbf
+import pytest
+from bs4 import BeautifulSoup
+from nbformat import write as write_notebook
+from playwright.sync_api import sync_playwright
+from sphinx_external_toc.parsing import parse_toc_yaml
+
+ROOT = Path(__file__).parent.parent
+PAGES = [*parse_toc_yaml(ROOT / "_toc.yml"), "search", "genindex"]
+SAMPLE_PAGES = ["index", "chapters/sample"]
+LOOKS = [(width, mode) for width in (360, 1280) for mode in ("light", "dark")]
+JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
+REPOSITORY = "https://github.com/someone/first-tensor"
+
+# What a page must hold whatever its content is; gives the problems as sentences.
+INSPECT = """
+() => {
+  const problems = [];
+  const page = document.documentElement;
+  if (page.scrollWidth > window.innerWidth)
+    problems.push(`page is ${page.scrollWidth} px wide, window ${window.innerWidth}`);
+
+  for (const image of document.images) {
+    const isContent = image.closest("article") !== null;
+    if (!image.hasAttribute("alt") || (isContent && !image.alt.trim()))
+      problems.push(`no alt text: ${image.src}`);
+    if (image.complete && image.naturalWidth === 0)
+      problems.push(`not a picture: ${image.src}`);
+  }
+
+  const isSeen = (element) => element.getClientRects().length > 0;
+  const headings = [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")]
+    .filter((heading) => isSeen(heading));
+  const levels = headings.map((heading) => Number(heading.tagName[1]));
+  const tops = levels.filter((level) => level === 1).length;
+  if (tops !== 1) problems.push(`${tops} headings of level 1`);
+  levels.forEach((level, i) => {
+    if (i > 0 && level > levels[i - 1] + 1)
+      problems.push(`level skipped before: ${headings[i].textContent}`);
+  });
+
+  for (const formula of document.querySelectorAll(".math")) {
+    if (!formula.querySelector(".katex") || formula.querySelector(".katex-error"))
+      problems.push(`not typeset: ${formula.textContent}`);
+  }
+  return problems;
+}
+"""
+
+
+def build(source, output, *options, **environment):
+    """Build a book as `make book` does and return the folder that holds it."""
+    inherited = {k: v for k, v in os.environ.items() if "COURSE_REPOSITORY" not in k}
+    command = [sys.executable, "-c", JUPYTER_BOOK, "build", "-W", "-n", "--keep-going"]
+    result = subprocess.run(
+        [*command, "--quiet", "--path-output", output, *options, source],
+        env=inherited | environment,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return output / "_build"
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """Return the folder of the course's HTML."""
+    return build(ROOT, tmp_path_factory.mktemp("site")) / "html"
+
+
+@pytest.fixture(scope="session")
+def sample_source(tmp_path_factory):
+    """Write a book with the course's settings and one of each thing."""
+    source = tmp_path_factory.mktemp("sample")
+    for name in ("_config.yml", "_ext", "_static", "_templates", "_vendor"):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name)
+        else:
+            shutil.copy(ROOT / name, source)
+    (source / "_toc.yml").write_text(
+        "format: jb-book\nroot: index\nchapters:\n  - file: chapters/sample\n"
+    )
+    (source / "index.md").write_text(
+        "# A sample\n\n[The page](chapters/sample.ipynb)\n"
+    )
+    hidden = {"jupyter": {"source_hidden": True, "outputs_hidden": True}}
+    wide = "\\quad".join(["\\frac{a_1 + b_1}{c_1}"] * 20)
+    figure = '<svg xmlns="http://www.w3.org/2000/svg" width="900" height="40"/>'
+    notebook = nbf.new_notebook(
+        metadata={
+            "kernelspec": {"name": "python3", "display_name": "Python 3"},
+            "language_info": {"name": "python", "pygments_lexer": "ipython3"},
+        },
+        cells=[
+            nbf.new_markdown_cell(
+                f"# One of each\n\nInline $x^2$.\n\n$$\n{wide}\n$$\n\n"
+                "Call `torch.use_deterministic_algorithms_and_more(True)`.\n\n"
+                "| | bytes |\n|---|--:|\n| `int8` | 1 |\n\n"
+                "## A section\n\n:::{note}\nA note.\n:::\n\n"
+                ":::{dropdown} A. The first choice\nAn explanation.\n:::\n\n"
+                "::::{tab-set}\n:::{tab-item} Linux\nOne.\n:::\n"
+                ":::{tab-item} macOS\nTwo.\n:::\n::::\n"
+            ),
+            nbf.new_code_cell(
+                "figure  # shown in code only",
+                metadata={"mystnb": {"image": {"alt": "A flat rectangle."}}},
+                outputs=[nbf.new_output("display_data", {"image/svg+xml": figure})],
+            ),
+            nbf.new_code_cell(
+                "print(row)",
+                outputs=[nbf.new_output("stream", name="stdout", text="0123 " * 99)],
+            ),
+            nbf.new_code_cell(
+                "frame",
+                outputs=[
+                    nbf.new_output(
+                        "display_data",
+                        {
+                            "text/html": '<table class="dataframe"><thead><tr>'
+                            + "<th></th>"
+                            + "<th>column</th>" * 30
+                            + "</tr></thead><tbody><tr><th>0</th>"
+                            + "<td>1.2345</td>" * 30
+                            + "</tr></tbody></table>"
+                        },
+                    )
+                ],
+            ),
+            nbf.new_code_cell("print(1)", metadata={"tags": ["hide-input"]}),
+            nbf.new_code_cell(
+                "1 / 0",
+                metadata={"tags": ["raises-exception"]},
+                outputs=[
+                    nbf.new_output(
+                        "error",
+                        ename="ZeroDivisionError",
+                        evalue="division by zero",
+                        traceback=["\x1b[31mZeroDivisionError\x1b[39m: by zero"],
+                    )
+                ],
+            ),
+            nbf.new_markdown_cell(
+                ":::{exercise} Sum with `sum`\n:label: ex-sample\n\nAdd them.\n:::"
+            ),
+            nbf.new_markdown_cell(
+                ":::{solution-start} ex-sample\n:class: dropdown\n:::"
+            ),
+            nbf.new_code_cell("# One way\nanswer = 6", metadata=hidden),
+            nbf.new_markdown_cell(":::{solution-end}\n:::"),
+        ],
+    )
+    (source / "chapters").mkdir()
+    write_notebook(notebook, source / "chapters" / "sample.ipynb")
+    return source
+
+
+@pytest.fixture(scope="session")
+def sample(sample_source, tmp_path_factory):
+    """Return the folder of the sample's HTML, built with a repository named."""
+    output = tmp_path_factory.mktemp("sample_built")
+    return build(sample_source, output, COURSE_REPOSITORY_URL=REPOSITORY) / "html"
+
+
+@pytest.fixture(scope="session")
+def serve():
+    """Return a function that serves a folder and returns its address."""
+    servers = {}
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    def address(folder):
+        if folder not in servers:
+            handler = partial(Handler, directory=str(folder))
+            servers[folder] = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+            threading.Thread(target=servers[folder].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{servers[folder].server_port}"
+
+    yield address
+    for server in servers.values():
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Start Chromium once: the system's, else the one that Playwright installed."""
+    with sync_playwright() as playwright:
+        names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+        paths = [*map(shutil.which, names), playwright.chromium.executable_path]
+        found = next((path for path in paths if path and Path(path).exists()), None)
+        if found is None:
+            pytest.skip(
+                "no Chromium: install it (Debian: apt install chromium; elsewhere: "
+                "playwright install chromium) to run the tests of the site"
+            )
+        browser = playwright.chromium.launch(
+            executable_path=found,
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-background-networking",
+                "--no-first-run",
+            ],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def contexts(browser):
+    """Return a function that gives one browsing context for each look."""
+    made = {}
+
+    def context(width, mode):
+        if (width, mode) not in made:
+            made[width, mode] = browser.new_context(
+                viewport={"width": width, "height": 800}, color_scheme=mode
+            )
+        return made[width, mode]
+
+    return context
+
+
+@pytest.fixture
+def page(browser):
+    """Return a page of a context of its own, with nothing remembered."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    yield context.new_page()
+    context.close()
+
+
+def visit(context, address):
+    """Open a page and return it with what went wrong, as sentences."""
+    page = context.new_page()
+    problems = []
+    origin = urlsplit(address).netloc
+
+    def fetch(route):
+        url = urlsplit(route.request.url)
+        if url.netloc == origin or url.scheme in ("data", "blob"):
+            route.continue_()
+        else:
+            problems.append(f"request off the machine: {route.request.url}")
+            route.abort()
+
+    page.route("**/*", fetch)
+    page.on(
+        "console",
+        lambda message: (
+            problems.append(f"console: {message.text}")
+            if message.type == "error"
+            else None
+        ),
+    )
+    page.on("pageerror", lambda error: problems.append(f"script: {error}"))
+    page.on(
+        "response",
+        lambda answer: (
+            problems.append(f"{answer.status}: {answer.url}")
+            if answer.status >= 400
+            else None
+        ),
+    )
+    page.goto(address)
+    page.evaluate("document.fonts.ready")
+    problems += page.evaluate(INSPECT)
+    return page, problems
+
+
+def check(context, address, mode):
+    """Assert that a page is sound, in the mode asked for, and accessible."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    page, problems = visit(context, address)
+    chosen = page.evaluate("document.documentElement.dataset.theme")
+    problems = list(problems)  # axe asks for style sheets of its own
+    found = Axe().run(page)
+    page.close()
+    assert not problems
+    assert chosen == mode
+    assert not found.violations_count, found.generate_report()
+
+
+@pytest.mark.parametrize(("width", "mode"), LOOKS)
+@pytest.mark.parametrize("name", PAGES)
+def test_page_is_sound(contexts, serve, site, name, width, mode):
+    check(contexts(width, mode), f"{serve(site)}/{name}.html", mode)
+
+
+@pytest.mark.parametrize(("width", "mode"), LOOKS)
+@pytest.mark.parametrize("name", SAMPLE_PAGES)
+def test_sample_is_sound(contexts, serve, sample, name, width, mode):
+    check(contexts(width, mode), f"{serve(sample)}/{name}.html", mode)
+
+
+def test_faults_are_found(contexts, serve, tmp_path):
+    (tmp_path / "bad.html").write_text(
+        """<html lang="en"><title>bad</title><body><article>
+        <h1>One</h1><h1>Two</h1><h3>Skipped</h3>
+        <div style="width: 2000px">wide</div><img src="data:,"><img src="gone.png">
+        <span class="math">\\(x\\)</span>
+        <script src="https://cdn.example/x.js"></script>
+        <script>console.error("oops"); undefinedFunction()</script>
+        </article></body></html>"""
+    )
+    page, problems = visit(contexts(360, "light"), f"{serve(tmp_path)}/bad.html")
+    page.close()
+    for fault in (
+        "request off the machine: https://cdn.example/x.js",
+        "console: oops",
+        "script: undefinedFunction is not defined",
+        "404: ",
+        "wide, window 360",
+        "no alt text: ",
+        "not a picture: ",
+        "2 headings of level 1",
+        "level skipped before: Skipped",
+        "not typeset: ",
+    ):
+        assert any(fault in problem for problem in problems), fault
+
+
+def test_links_lead_somewhere(site):
+    pages = {
+        path: BeautifulSoup(path.read_text("utf-8"), "html.parser")
+        for path in site.rglob("*.html")
+        if "_static" not in path.parts
+    }
+    anchors = {
+        path: {tag["id"] for tag in soup.find_all(id=True)}
+        for path, soup in pages.items()
+    }
+    broken = []
+    for path, soup in pages.items():
+        for tag in soup.find_all(["a", "link", "script", "img"]):
+            link = tag.get("href") or tag.get("src") or ""
+            if urlsplit(link).scheme or not link:
+                assert tag.name == "a" or not link.startswith("http"), (path.name, link)
+                continue
+            target, anchor = urldefrag(link)
+            target = urlsplit(unquote(target)).path
+            other = (path.parent / target).resolve() if target else path
+            if not other.is_file() or (anchor and anchor not in anchors.get(other, ())):
+                broken.append(f"{path.relative_to(site)}: {link}")
+    assert not broken
+
+
+@pytest.mark.parametrize("served", [True, False], ids=["server", "file"])
+@pytest.mark.parametrize("name", list(parse_toc_yaml(ROOT / "_toc.yml")))
+def test_search_finds_every_page(page, serve, site, name, served):
+    html = BeautifulSoup((site / f"{name}.html").read_text("utf-8"), "html.parser")
+    title = html.select_one("article h1").find(string=True, recursive=False) or ""
+    word = max((word for word in title.split() if word.isalpha()), key=len)
+    base = serve(site) if served else site.as_uri()
+    page.goto(f"{base}/search.html?q={word}")
+    hits = page.locator(f'#search-results li a[href*="{name}.html"]')
+    hits.first.wait_for()
+
+
+def test_mode_is_remembered(page, serve, site):
+    dataset = "document.documentElement.dataset"
+    page.goto(f"{serve(site)}/index.html")
+    for _ in range(3):
+        if page.evaluate(f"{dataset}.mode") == "dark":
+            break
+        page.locator(".theme-switch-button:visible").first.click()
+    assert page.evaluate(f"[{dataset}.mode, {dataset}.theme]") == ["dark", "dark"]
+    page.reload()
+    assert page.evaluate(f"{dataset}.theme") == "dark"
+    page.goto(f"{serve(site)}/search.html")
+    assert page.evaluate(f"{dataset}.theme") == "dark"
+
+
+def test_solution_opens_and_closes_by_keyboard(page, serve, sample):
+    page.goto(f"{serve(sample)}/chapters/sample.html")
+    answer = page.get_by_text("answer = 6")
+    button = page.locator(".solution .toggle-button")
+    button.wait_for()
+    assert not answer.is_visible()
+    button.focus()
+    page.keyboard.press("Enter")
+    answer.wait_for(state="visible")
+    page.keyboard.press("Enter")
+    answer.wait_for(state="hidden")
+
+
+def test_wide_things_scroll_in_their_box(browser, serve, sample):
+    context = browser.new_context(viewport={"width": 360, "height": 800})
+    page = context.new_page()
+    page.goto(f"{serve(sample)}/chapters/sample.html", wait_until="networkidle")
+    for selector in ("div.math", ".cell_output pre", ".cell_output:has(table)"):
+        scrolls = page.locator(selector).first.evaluate(
+            """(box) => [box, ...box.querySelectorAll("*")].some((element) => {
+              element.scrollLeft = 50;
+              return element.scrollLeft === 50;
+            })"""
+        )
+        assert scrolls, selector
+    context.close()
+
+
+def test_download_is_the_very_notebook(page, serve, site, sample, sample_source):
+    books = [(sample, sample_source, SAMPLE_PAGES), (site, ROOT, PAGES)]
+    for html, source, names in books:
+        for name in names:
+            notebook = source / f"{name}.ipynb"
+            if notebook.exists():
+                page.goto(f"{serve(html)}/{name}.html")
+                link = page.locator(".dropdown-download-buttons a[href$='.ipynb']")
+                answer = page.request.get(link.evaluate("(link) => link.href"))
+                assert answer.body() == notebook.read_bytes()
+
+
+def test_repository_buttons_appear_only_where_one_is_named(site, sample):
+    def links(path):
+        soup = BeautifulSoup(path.read_text("utf-8"), "html.parser")
+        return [tag["href"] for tag in soup.select(".article-header-buttons a[href]")]
+
+    chapter = "chapters/sample.ipynb"
+    expected = {
+        REPOSITORY,
+        f"{REPOSITORY}/edit/main/{chapter}",
+        f"https://colab.research.google.com/github/someone/first-tensor/blob/main/{chapter}",
+        f"https://mybinder.org/v2/gh/someone/first-tensor/main?urlpath=lab/tree/{chapter}",
+    }
+    found = links(sample / "chapters" / "sample.html")
+    assert expected <= set(found)
+    assert any(link.startswith(f"{REPOSITORY}/issues/new") for link in found)
+    for name in PAGES:
+        assert not [link for link in links(site / f"{name}.html") if "://" in link]
+
+
+def test_whole_course_can_be_translated(tmp_path):
+    built = build(ROOT, tmp_path, "--builder", "custom", "--custom-builder", "gettext")
+    for name in parse_toc_yaml(ROOT / "_toc.yml"):
+        assert (built / "gettext" / f"{name}.pot").is_file()
+
+
+def test_prose_is_translated_and_code_is_not(sample_source, tmp_path):
+    options = ("--builder", "custom", "--custom-builder", "gettext")
+    built = build(sample_source, tmp_path, *options)
+    catalog = (built / "gettext" / "chapters" / "sample.pot").read_text("utf-8")
+    for text in (
+        "One of each",
+        "A note.",
+        "A. The first choice",
+        "macOS",
+        "Sum with `sum`",
+        "Add them.",
+        "A flat rectangle.",
+    ):
+        assert f'msgid "{text}"' in catalog
+    assert "shown in code only" not in catalog
