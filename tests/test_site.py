@@ -4,13 +4,7 @@ Two books are built: the course, and a small sample that holds one of each thing
 chapter may hold, with a repository named.
 """
 
-import os
 import shutil
-import subprocess
-import sys
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
@@ -18,14 +12,12 @@ import nbformat.v4 as nbf
 import pytest
 from bs4 import BeautifulSoup
 from nbformat import write as write_notebook
-from playwright.sync_api import sync_playwright
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*parse_toc_yaml(ROOT / "_toc.yml"), "search", "genindex"]
 SAMPLE_PAGES = ["index", "chapters/sample"]
 LOOKS = [(width, mode) for width in (360, 1280) for mode in ("light", "dark")]
-JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 REPOSITORY = "https://github.com/someone/first-tensor"
 
 # What a page must hold whatever its content is; gives the problems as sentences.
@@ -62,26 +54,6 @@ INSPECT = """
   return problems;
 }
 """
-
-
-def build(source, output, *options, **environment):
-    """Build a book as `make book` does and return the folder that holds it."""
-    inherited = {k: v for k, v in os.environ.items() if "COURSE_REPOSITORY" not in k}
-    command = [sys.executable, "-c", JUPYTER_BOOK, "build", "-W", "-n", "--keep-going"]
-    result = subprocess.run(
-        [*command, "--quiet", "--path-output", output, *options, source],
-        env=inherited | environment,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    return output / "_build"
-
-
-@pytest.fixture(scope="session")
-def site(tmp_path_factory):
-    """Return the folder of the course's HTML."""
-    return build(ROOT, tmp_path_factory.mktemp("site")) / "html"
 
 
 @pytest.fixture(scope="session")
@@ -171,57 +143,10 @@ def sample_source(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def sample(sample_source, tmp_path_factory):
+def sample(build, sample_source, tmp_path_factory):
     """Return the folder of the sample's HTML, built with a repository named."""
     output = tmp_path_factory.mktemp("sample_built")
     return build(sample_source, output, COURSE_REPOSITORY_URL=REPOSITORY) / "html"
-
-
-@pytest.fixture(scope="session")
-def serve():
-    """Return a function that serves a folder and returns its address."""
-    servers = {}
-
-    class Handler(SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    def address(folder):
-        if folder not in servers:
-            handler = partial(Handler, directory=str(folder))
-            servers[folder] = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-            threading.Thread(target=servers[folder].serve_forever, daemon=True).start()
-        return f"http://127.0.0.1:{servers[folder].server_port}"
-
-    yield address
-    for server in servers.values():
-        server.shutdown()
-        server.server_close()
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Start Chromium once: the system's, else the one that Playwright installed."""
-    with sync_playwright() as playwright:
-        names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-        paths = [*map(shutil.which, names), playwright.chromium.executable_path]
-        found = next((path for path in paths if path and Path(path).exists()), None)
-        if found is None:
-            pytest.skip(
-                "no Chromium: install it (Debian: apt install chromium; elsewhere: "
-                "playwright install chromium) to run the tests of the site"
-            )
-        browser = playwright.chromium.launch(
-            executable_path=found,
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-background-networking",
-                "--no-first-run",
-            ],
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")
@@ -237,14 +162,6 @@ def contexts(browser):
         return made[width, mode]
 
     return context
-
-
-@pytest.fixture
-def page(browser):
-    """Return a page of a context of its own, with nothing remembered."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    yield context.new_page()
-    context.close()
 
 
 def visit(context, address):
@@ -448,13 +365,13 @@ def test_repository_buttons_appear_only_where_one_is_named(site, sample):
         assert not [link for link in links(site / f"{name}.html") if "://" in link]
 
 
-def test_whole_course_can_be_translated(tmp_path):
+def test_whole_course_can_be_translated(build, tmp_path):
     built = build(ROOT, tmp_path, "--builder", "custom", "--custom-builder", "gettext")
     for name in parse_toc_yaml(ROOT / "_toc.yml"):
         assert (built / "gettext" / f"{name}.pot").is_file()
 
 
-def test_prose_is_translated_and_code_is_not(sample_source, tmp_path):
+def test_prose_is_translated_and_code_is_not(build, sample_source, tmp_path):
     options = ("--builder", "custom", "--custom-builder", "gettext")
     built = build(sample_source, tmp_path, *options)
     catalog = (built / "gettext" / "chapters" / "sample.pot").read_text("utf-8")
