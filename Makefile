@@ -10,9 +10,12 @@ BIN := .venv/bin
 endif
 INSTALLED := .venv/.installed
 HTML := _build/html
+SEEDS ?= 1 2 3
+# Lanes take one notebook a test, in random order: they depend on no order.
+LANE = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n 2 --dist worksteal --shuffle random
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab test execute lint format gettext requirements clean
+.PHONY: help book serve lab test changed offline threads seeds twice alone versions execute lint format gettext requirements clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -38,6 +41,27 @@ lab: $(INSTALLED)  ## open the chapters in JupyterLab
 
 test: $(INSTALLED)  ## re-run every chapter and every test on both cores
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest --nbval -n 2 --dist loadfile
+
+changed: $(INSTALLED)  ## re-run the chapters that changed, or whose helpers, data, packages did
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest --nbval --changed -n 2 --dist loadfile $(CHAPTER) tests/test_notebooks.py
+
+offline: $(INSTALLED)  ## all that `make test` runs, in a namespace without a network
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python tools/offline.py $(BIN)/pytest --nbval -n 2 --dist loadfile
+
+threads: $(INSTALLED)  ## re-run every chapter with two threads, outputs compared
+	OMP_NUM_THREADS=2 $(BIN)/pytest --nbval --record _build/status/threads.json $(CHAPTER)
+
+seeds: $(INSTALLED)  ## every chapter from other seeds, asserts unchanged; SEEDS="1 2 3"
+	SEEDS="$(SEEDS)" $(LANE) tests/lanes/seeds.py
+
+twice: $(INSTALLED)  ## every cell twice, every section again after the next
+	$(LANE) tests/lanes/twice.py
+
+alone: $(INSTALLED)  ## every chapter alone in a fresh checkout, outputs compared
+	$(LANE) tests/lanes/alone.py
+
+versions: $(INSTALLED)  ## other versions of torch and Python; writes appendix/versions.csv
+	$(BIN)/nox
 
 execute: $(INSTALLED)  ## run chapters and store their outputs; CHAPTER=chapters/04_workflow.ipynb for one
 	$(BIN)/python tools/execute.py $(CHAPTER)

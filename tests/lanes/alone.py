@@ -1,0 +1,55 @@
+"""Every notebook by itself in a fresh checkout, strictly: ``make alone``."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+import runner
+
+OWN = {"_build", "__pycache__", ".pytest_cache", ".ipynb_checkpoints"}
+
+
+def files(folder):
+    found = (file.relative_to(folder) for file in folder.rglob("*") if file.is_file())
+    return {file for file in found if not OWN & set(file.parts)}
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """Copy what git would check out of the working tree, and nothing else."""
+    if not (runner.ROOT / ".git").exists():
+        pytest.skip("a fresh checkout can only be made of a git repository")
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(
+        command, cwd=runner.ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    for name in filter(None, names.split("\0")):
+        if (runner.ROOT / name).is_file():
+            (tmp_path / "course" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(runner.ROOT / name, tmp_path / "course" / name)
+    return tmp_path / "course"
+
+
+@pytest.mark.parametrize("path", runner.NOTEBOOKS, ids=lambda path: path.stem)
+def test_passes_alone_in_a_fresh_checkout(path, checkout):
+    there = files(checkout)
+    home = checkout.parent / "home"
+    home.mkdir()
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("XDG_")}
+    environment = inherited | {"HOME": str(home), "PYTHONPATH": str(checkout)}
+    result = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "--nbval", "-q"),
+            # The import is proof that this checkout's helpers are the ones in use.
+            *("-W", "error", "-p", "helpers.device"),
+            path.relative_to(runner.ROOT),
+        ],
+        cwd=checkout,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout[-5000:] + result.stderr[-2000:]
+    assert files(checkout) == there, "the notebook leaves these behind"
