@@ -1,0 +1,178 @@
+"""How an answer is looked at; what is looked for stands in the modules beside this."""
+
+import contextlib
+import dis
+import importlib
+import inspect
+import pkgutil
+import random
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+
+class NotSolvedError(Exception):
+    """The reader has not written an answer yet."""
+
+
+class WrongAnswerError(Exception):
+    """An answer that is not right; the message names the misconception."""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """A checker, the first hint, and what a right answer has shown."""
+
+    checker: Callable
+    hint: str
+    shown: str
+
+
+EXERCISES: dict[str, Exercise] = {}
+
+
+def exercise(label, *, hint, shown):
+    """Register the decorated function as the checker of an exercise.
+
+    The checker takes the answers in the order of the stub's `check` call, and raises
+    through `require`, `explain` and `call`. It is never called while an answer is
+    still a stub.
+
+    Parameters
+    ----------
+    label : str
+        The label of the exercise in its chapter, such as ``"ex-02-slices"``.
+    hint : str
+        The first hint: what to try, without the answer.
+    shown : str
+        What a right answer has shown: a fact worth remembering.
+
+    Returns
+    -------
+    callable
+        A decorator that returns its function unchanged.
+
+    Raises
+    ------
+    ValueError
+        If the label is taken.
+    """
+
+    def register(checker):
+        if label in EXERCISES:
+            raise ValueError(f"label {label!r} has a checker already")
+        EXERCISES[label] = Exercise(checker, hint, shown)
+        return checker
+
+    return register
+
+
+def require(condition, misconception):
+    """Refuse the answer with the text `misconception` unless `condition` holds."""
+    if not condition:
+        raise WrongAnswerError(misconception)
+
+
+@contextlib.contextmanager
+def explain(error, misconception):
+    """Refuse the answer with `misconception` if the block raises `error`."""
+    try:
+        yield
+    except error as reason:
+        raise WrongAnswerError(misconception) from reason
+
+
+def call(function, *args, **kwargs):
+    """Call the reader's function; a result of None or ``...`` counts as not solved."""
+    result = function(*args, **kwargs)
+    if result is None or result is ...:
+        raise NotSolvedError
+    return result
+
+
+def check(label, *answers):
+    """Say whether an answer is right, what is wrong with it, or give a first hint.
+
+    Prints one paragraph. Never raises, and leaves random states, the grad mode and the
+    default dtype as they were. Chapter 02 uses it first.
+
+    Parameters
+    ----------
+    label : str
+        The label of the exercise, such as ``"ex-02-slices"``.
+    *answers
+        What the reader wrote: values, functions or classes. ``...``, None, an empty
+        container and a function or class without a body are not solved yet.
+    """
+    print(textwrap.fill(f"{label}: {_verdict(label, answers)}", width=76))
+
+
+def _verdict(label, answers):
+    known = _exercises_of(label)
+    if label not in known:
+        there = ", ".join(known) or "none"
+        return f"there is no exercise of this name. In this chapter: {there}."
+    this = known[label]
+    try:
+        if any(_is_stub(answer) for answer in answers):
+            raise NotSolvedError
+        with _states_kept():
+            this.checker(*answers)
+    except NotSolvedError:
+        return f"not solved yet. Hint: {this.hint}"
+    except WrongAnswerError as wrong:
+        return f"not yet. {wrong}"
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0]
+        return f"not yet. Your code stopped with {type(error).__name__}: {reason}"
+    return f"right. {this.shown}"
+
+
+def _exercises_of(label):
+    """Return the exercises of the chapter that a label names, importing its module."""
+    parts = str(label).split("-")
+    number = parts[1] if len(parts) > 2 else ""
+    for module in pkgutil.iter_modules(importlib.import_module(__package__).__path__):
+        if number and module.name.startswith(f"chapter_{number}"):
+            importlib.import_module(f"{__package__}.{module.name}")
+    prefix = f"ex-{number}-"
+    return {name: one for name, one in EXERCISES.items() if name.startswith(prefix)}
+
+
+def _is_stub(answer):
+    """Tell whether an answer is still what the stub had."""
+    if answer is None or answer is ...:
+        return True
+    if isinstance(answer, (str, list, tuple, dict, set)):
+        inner = answer.values() if isinstance(answer, dict) else answer
+        return not answer or any(value is ... for value in inner)
+    if inspect.isfunction(answer):
+        return _returns_nothing(answer)
+    if inspect.isclass(answer):
+        methods = [one for one in vars(answer).values() if inspect.isfunction(one)]
+        return not methods or any(map(_returns_nothing, methods))
+    return False
+
+
+def _returns_nothing(function):
+    """Tell whether a body is empty, or no more than ``return ...``."""
+    code = list(dis.get_instructions(function))
+    trivial = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
+    constants = [step.argval for step in code if step.opname.endswith("_CONST")]
+    return {step.opname for step in code} <= trivial and constants[-1] in (None, ...)
+
+
+@contextlib.contextmanager
+def _states_kept():
+    python, dtype = random.getstate(), torch.get_default_dtype()
+    numpy = np.random.get_state()  # noqa: NPY002  (readers' code may draw from it)
+    with torch.random.fork_rng(), torch.enable_grad():
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002
+            torch.set_default_dtype(dtype)

@@ -1,0 +1,154 @@
+"""Each checker knows a stub, a solution, another solution, and each misconception."""
+
+import ast
+import importlib
+import linecache
+import re
+from functools import cache
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from helpers.exercises import _engine, check
+
+ROOT = Path(__file__).parent.parent
+LABEL = re.compile(r"\{exercise\}[^\n]*\n:label: (\S+)")
+START = re.compile(r"\{solution-start\} (\S+)")
+NOTEBOOKS = sorted((ROOT / "chapters").glob("*.ipynb"))
+
+
+@cache
+def cells(chapter):
+    return nbformat.read(chapter, nbformat.NO_CONVERT).cells
+
+
+@cache
+def exercises(chapter):
+    """Map labels to the sources of the stub and of the solution's first code cell."""
+    found, label, part = {}, None, None
+    for cell in cells(chapter):
+        if cell.cell_type == "markdown":
+            if stated := LABEL.search(cell.source):
+                label, part = stated[1], 0
+            elif started := START.search(cell.source):
+                label, part = started[1], 1
+        elif label and len(found.setdefault(label, [])) == part:
+            found[label].append(cell.source)
+    return found
+
+
+def module_of(chapter):
+    return importlib.import_module(f"exercise_cases.chapter_{chapter.stem}")
+
+
+def cases(chapter):
+    try:
+        return module_of(chapter).CASES
+    except ModuleNotFoundError:
+        return {}
+
+
+def facts(chapter):
+    """Map the titles of questions to code that proves their answers."""
+    return getattr(module_of(chapter), "FACTS", {}) if cases(chapter) else {}
+
+
+ALL = [(chapter, label) for chapter in NOTEBOOKS for label in cases(chapter)]
+MUTANTS = [
+    pytest.param(chapter, label, mutant, id=f"{label}-{number}")
+    for chapter, label in ALL
+    for number, mutant in enumerate(cases(chapter)[label].mutants, start=1)
+]
+every_exercise = pytest.mark.parametrize(
+    ("chapter", "label"), ALL, ids=[label for _, label in ALL]
+)
+
+
+def run(source, namespace, name):
+    # So that inspect.getsource finds the lines.
+    linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+    exec(compile(source, name, "exec"), namespace)
+
+
+@cache
+def prepared(chapter, needs):
+    namespace = {"__name__": "__main__"}
+    sources = {cell.id: cell.source for cell in cells(chapter)}
+    for name in needs:
+        run(sources[name], namespace, f"<{chapter.stem}:{name}>")
+    return namespace
+
+
+def output_of(chapter, label, answer, capsys):
+    """Run what the exercise needs, its stub, and an answer; return the last verdict."""
+    namespace = dict(prepared(chapter, cases(chapter)[label].needs), check=check)
+    stub = exercises(chapter)[label][0]
+    for number, source in enumerate([stub, *answer]):
+        capsys.readouterr()
+        run(source, namespace, f"<{label}:{number}>")
+    return " ".join(capsys.readouterr().out.split()).rpartition(f"{label}: ")[2]
+
+
+def call_of_check(chapter, label):
+    """Return the last line of the stub, which must be the call of `check`."""
+    last = ast.parse(exercises(chapter)[label][0]).body[-1]
+    source = ast.unparse(last)
+    assert source.startswith(f"check({label!r}"), "the stub ends with another line"
+    return source
+
+
+@every_exercise
+def test_stub_is_not_solved(chapter, label, capsys):
+    call_of_check(chapter, label)
+    said = output_of(chapter, label, [], capsys)
+    assert said.startswith("not solved yet. Hint: ")
+
+
+@every_exercise
+def test_solution_is_right(chapter, label, capsys):
+    solution = exercises(chapter)[label][1]
+    assert ast.unparse(ast.parse(solution).body[-1]) == call_of_check(chapter, label)
+    assert output_of(chapter, label, [solution], capsys).startswith("right. ")
+
+
+@every_exercise
+def test_another_solution_is_right(chapter, label, capsys):
+    other = cases(chapter)[label].other + call_of_check(chapter, label)
+    assert output_of(chapter, label, [other], capsys).startswith("right. ")
+
+
+@pytest.mark.parametrize(("chapter", "label", "mutant"), MUTANTS)
+def test_misconception_is_named(chapter, label, mutant, capsys):
+    solution = exercises(chapter)[label][1]
+    assert mutant.old in solution
+    mutated = solution.replace(mutant.old, mutant.new)
+    said = output_of(chapter, label, [mutated], capsys)
+    assert said.startswith("not yet. ")
+    assert mutant.hint in said
+
+
+@pytest.mark.parametrize(
+    "chapter", list(filter(cases, NOTEBOOKS)), ids=lambda path: path.stem
+)
+def test_every_exercise_has_checker_and_misconceptions(chapter):
+    number = chapter.stem[:2]
+    stated = set(exercises(chapter))
+    assert stated == set(cases(chapter))
+    assert stated == set(_engine._exercises_of(f"ex-{number}-any"))
+    assert len(stated) >= 6
+    assert all(len(case.mutants) >= 2 for case in cases(chapter).values())
+
+
+FACTS = [
+    pytest.param(chapter, title, id=f"{chapter.stem}-{title}")
+    for chapter in NOTEBOOKS
+    for title in facts(chapter)
+]
+
+
+@pytest.mark.parametrize(("chapter", "title"), FACTS)
+def test_answer_to_a_question_is_true(chapter, title):
+    text = "\n".join(cell.source for cell in cells(chapter))
+    assert f"**{title}.**" in text
+    run(facts(chapter)[title], {"__name__": "__main__"}, f"<{chapter.stem}:{title}>")
