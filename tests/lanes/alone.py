@@ -39,17 +39,15 @@ def test_passes_alone_in_a_fresh_checkout(path, checkout):
     home.mkdir()
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("XDG_")}
     environment = inherited | {"HOME": str(home), "PYTHONPATH": str(checkout)}
-    result = subprocess.run(
-        [
-            *(sys.executable, "-m", "pytest", "--nbval", "-q"),
-            # The import is proof that this checkout's helpers are the ones in use.
-            *("-W", "error", "-p", "helpers.device"),
-            path.relative_to(runner.ROOT),
-        ],
-        cwd=checkout,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+
+    def python(*arguments):
+        command = [sys.executable, *arguments]
+        return subprocess.run(
+            command, cwd=checkout, env=environment, capture_output=True, text=True
+        )
+
+    used = python("-c", "import helpers; print(helpers.__file__)").stdout.strip()
+    assert used == str(checkout / "helpers" / "__init__.py"), "not this checkout's"
+    result = python("-m", "pytest", "--nbval", "-q", path.relative_to(runner.ROOT))
     assert result.returncode == 0, result.stdout[-5000:] + result.stderr[-2000:]
     assert files(checkout) == there, "the notebook leaves these behind"
