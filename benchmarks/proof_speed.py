@@ -32,7 +32,7 @@ def validate(notebooks, record):
         ],
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
+        stdout=sys.stderr,
         check=True,
     )
     return time.perf_counter() - start
