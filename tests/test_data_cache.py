@@ -277,21 +277,6 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     assert _cache.cache_dir() == tmp_path / "here"
 
 
-@pytest.mark.parametrize(("asked", "shown"), [("0", False), ("1", True)])
-def test_progress_on_demand(monkeypatch, asked, shown):
-    monkeypatch.setenv("COURSE_PROGRESS", asked)
-    assert _cache.watched() is shown
-
-
-def test_progress_where_a_person_watches(monkeypatch):
-    for name in ("COURSE_PROGRESS", "JPY_SESSION_NAME", "COLAB_RELEASE_TAG"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
-    assert not _cache.watched()
-    monkeypatch.setenv("JPY_SESSION_NAME", "chapter.ipynb")
-    assert _cache.watched()
-
-
 def test_a_ready_folder_does_not_wait_for_the_lock(folder):
     make(folder)
     with filelock.FileLock(folder.with_name(folder.name + ".lock")):

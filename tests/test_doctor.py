@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 from collections import namedtuple
+from pathlib import Path
 
 import pytest
 
-from helpers import doctor
+from helpers import data, doctor
 from helpers.doctor import NOTE, OK, PROBLEM
 
 
@@ -21,7 +22,15 @@ def test_this_machine_can_run_the_course():
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert "The course can run here." in run.stdout
-    for subject in ("Python", "packages", "devices", "device", "disk", "Jupyter"):
+    for subject in (
+        "Python",
+        "packages",
+        "devices",
+        "device",
+        "disk",
+        "cifar10",
+        "Jupyter",
+    ):
         assert f"] {subject}: " in run.stdout
     assert "problem]" not in run.stdout
     assert run.stderr == ""
@@ -100,3 +109,23 @@ def test_one_failing_check_does_not_hide_the_others(monkeypatch):
     assert found["devices"] == PROBLEM
     assert found["Python"] == OK
     assert "memory" in found
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [("ready", OK), ("not unpacked yet", OK), ("damaged", NOTE), ("missing", PROBLEM)],
+)
+def test_each_data_set_is_reported(monkeypatch, state, expected):
+    one = data.Status("mnist", "embedded", state, 1, Path("here"), "what happened")
+    monkeypatch.setattr(data, "status", lambda: [one])
+    [finding] = doctor.check_data()
+    assert (finding.state, finding.subject) == (expected, "mnist")
+    assert state in finding.text
+    assert bool(finding.advice) == (expected != OK)
+
+
+def test_unknown_data_mode(monkeypatch):
+    monkeypatch.setenv("COURSE_DATA", "some")
+    [finding] = doctor.check_data()
+    assert finding.state == PROBLEM
+    assert "COURSE_DATA" in finding.text + finding.advice

@@ -129,16 +129,6 @@ def sha256(path):
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def watched():
-    """Tell whether a person sees a progress bar as it moves."""
-    asked = os.environ.get("COURSE_PROGRESS")
-    if asked in {"0", "1"}:
-        return asked == "1"
-    # Jupyter Server names the notebook to its kernels; nbconvert and nbval do not.
-    notebook = "JPY_SESSION_NAME" in os.environ or "COLAB_RELEASE_TAG" in os.environ
-    return notebook or sys.stderr.isatty()
-
-
 def _write_manifest(folder):
     files = {
         path.relative_to(folder).as_posix(): [path.stat().st_size, sha256(path)]

@@ -13,6 +13,7 @@ import torch
 from torchvision import datasets
 from tqdm.auto import tqdm
 
+from helpers._progress import watched
 from helpers.data import _cache, _readers, _stand_in
 
 EMBEDDED = Path(__file__).parents[2] / "data"
@@ -65,7 +66,7 @@ def progress(total, title):
         desc=title,
         unit=" pictures",
         leave=False,
-        disable=not _cache.watched(),
+        disable=not watched(),
     )
 
 
