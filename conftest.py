@@ -17,6 +17,7 @@ from functools import cache
 from importlib.metadata import distributions, version
 from pathlib import Path
 
+import psutil
 import pytest
 from nbval.plugin import IPyNbCell
 
@@ -142,11 +143,17 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_teardown(item, nextitem):
-    """Before nbval ends the kernel, ask the system for its peak memory."""
+    """Before nbval ends the kernel, ask the system what it used."""
     if isinstance(item, IPyNbCell) and getattr(nextitem, "parent", None) != item.parent:
         kernel = item.parent.kernel
         if kernel is not None and kernel.is_alive():
-            status = Path(f"/proc/{kernel.km.provisioner.pid}/status")
+            pid = kernel.km.provisioner.pid
+            used = psutil.Process(pid).cpu_times()
+            own, children = used.user + used.system, 0
+            if hasattr(used, "children_user"):  # not on Windows
+                children = used.children_user + used.children_system
+            item.user_properties.append(("cpu_seconds", round(own + children, 1)))
+            status = Path(f"/proc/{pid}/status")
             if status.exists():  # Linux
                 peak = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
                 item.user_properties.append(("peak_rss_mb", int(peak[1]) // 1024))
@@ -200,11 +207,14 @@ class Recorder:
         ignored = [
             "nbval-ignore-output" in cell["metadata"].get("tags", []) for cell in code
         ]
-        memory = [dict(r.user_properties).get("peak_rss_mb") for r in reports]
+        used = {}
+        for report in reports:
+            used |= dict(report.user_properties)
         chapters[notebook.stem] = {
             "passed": complete and self.digests[notebook] == digest(notebook),
             "seconds": round(sum(report.duration for report in reports), 1),
-            "peak_rss_mb": next((peak for peak in memory if peak), None),
+            "cpu_seconds": used.get("cpu_seconds"),
+            "peak_rss_mb": used.get("peak_rss_mb"),
             "cells_compared": len(code) - sum(ignored),
             "cells_ignored": sum(ignored),
             "cells_asserted": sum(

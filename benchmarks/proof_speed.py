@@ -45,11 +45,12 @@ def main():
         record = Path(folder) / "record.json"
         total = validate(notebooks, record)
         chapters = json.loads(record.read_text(encoding="utf-8"))["chapters"]
-    print("| notebook | seconds | peak memory in MB | cells compared | ignored |")
-    print("|---|---:|---:|---:|---:|")
+    print("| notebook | seconds | CPU | memory in MB | cells compared | ignored |")
+    print("|---|---:|---:|---:|---:|---:|")
     for name, took in chapters.items():
         cells = f"{took['cells_compared']} | {took['cells_ignored']}"
-        print(f"| {name} | {took['seconds']} | {took['peak_rss_mb']} | {cells} |")
+        times = f"{took['seconds']} | {took['cpu_seconds']}"
+        print(f"| {name} | {times} | {took['peak_rss_mb']} | {cells} |")
     print(f"\nall on {PROCESSES} processes: {total:.0f} s")
     slow = [n for n, took in chapters.items() if took["seconds"] > CHAPTER_LIMIT]
     if slow:
