@@ -59,18 +59,18 @@ def get_device(name=None):
     there = available_devices()
     if name is None and not wanted:
         return torch.device(there[0].removesuffix(":0"))
-    problem = f"{source} asks for the device {wanted!r}, "
-    hint = f"; this machine has: {', '.join(there)}"
+    expected = f"{source} must be a device of this machine ({', '.join(there)})"
     try:
         device = torch.device(wanted)
     except (RuntimeError, TypeError) as error:
-        raise ValueError(f"{problem}which PyTorch does not know{hint}") from error
+        unknown = f"{expected}, got {wanted!r}, which PyTorch does not know"
+        raise ValueError(unknown) from error
     present = {torch.device(known) for known in there}
     if device not in present | {torch.device(known.type) for known in present}:
         # "cpu:0" is the CPU under another name.
         if device.type == "cpu":
             return torch.device("cpu")
-        raise ValueError(f"{problem}which is not there{hint}")
+        raise ValueError(f"{expected}, got {wanted!r}")
     return device
 
 

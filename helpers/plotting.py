@@ -1,9 +1,15 @@
 """Figures that several chapters draw; each takes `ax`, returns it, changes no state."""
 
+from collections.abc import Mapping
+from contextlib import nullcontext
+from itertools import chain
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.colors import ListedColormap
+
+from helpers.training import switched
 
 STYLE = "helpers.course"
 
@@ -30,7 +36,7 @@ def plot_predictions(
     ------
     ValueError
         If an argument has another shape, differs in length from its partner, or holds
-        NaN. Nothing is drawn then.
+        something else than finite real numbers. Nothing is drawn then.
 
     Notes
     -----
@@ -41,7 +47,7 @@ def plot_predictions(
     column = {
         name: _to_column(values, name)
         for name, values in zip(names, given, strict=True)
-        if values is not None
+        if name != "predictions" or values is not None
     }
     pairs = [("train_data", "train_labels"), ("test_data", "test_labels")]
     if predictions is not None:
@@ -82,7 +88,7 @@ def plot_decision_boundary(model, X, y, *, ax=None, resolution=200):
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure without it.
     resolution : int, optional
-        Points of the grid a side; at least 2.
+        Points of the grid a side; an integer of at least 2.
 
     Returns
     -------
@@ -91,7 +97,8 @@ def plot_decision_boundary(model, X, y, *, ax=None, resolution=200):
     Raises
     ------
     ValueError
-        If a shape does not fit, a value is NaN, or `model` answers with another shape.
+        If a shape does not fit, a value is no finite real number (of `X`: no float32),
+        or `model` answers with another shape, NaN or a negative class.
     TypeError
         If `model` cannot be called.
 
@@ -110,13 +117,25 @@ def plot_decision_boundary(model, X, y, *, ax=None, resolution=200):
         raise ValueError(
             f"y must be as long as X, got {len(classes)} and {len(points)}"
         )
-    if (classes != classes.astype(int)).any() or classes.min() < 0:
-        raise ValueError("y must hold classes 0, 1, 2 ..., got other values")
-    if resolution < 2:
-        raise ValueError(f"resolution must be at least 2, got {resolution}")
+    # Beyond 2**53 a float no longer counts in ones.
+    wrong = (classes != np.floor(classes)) | (classes < 0) | (classes > 2**53)
+    if wrong.any():
+        raise ValueError(
+            f"y must hold classes 0, 1, 2 ..., got {classes[wrong][0]:g} among others"
+        )
+    classes = classes.astype(np.int64)
+    whole = isinstance(resolution, (int, np.integer))
+    if not whole or isinstance(resolution, bool) or resolution < 2:
+        raise ValueError(f"resolution must be at least 2, got {resolution!r}")
 
     low, high = points.min(axis=0), points.max(axis=0)
-    margin = 0.08 * np.maximum(high - low, 1e-6)
+    largest = np.maximum(abs(low), abs(high))
+    if largest.max() > 1e37:  # so that the margin is a float32 too
+        raise ValueError(
+            f"X must lie within -1e37 ... 1e37, as float32 does, got {largest.max():g}"
+        )
+    # Points on a line, or all alike, get a plane that a float can resolve.
+    margin = 0.08 * np.maximum(high - low, 1e-6 * np.maximum(1, largest))
     xs, ys = np.linspace(low - margin, high + margin, resolution).T
     grid = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
     predicted = _predicted_classes(model, torch.from_numpy(grid).float())
@@ -125,18 +144,17 @@ def plot_decision_boundary(model, X, y, *, ax=None, resolution=200):
     with plt.style.context(STYLE):
         if ax is None:
             ax = plt.subplots(figsize=(4.8, 4.2))[1]
-        count = int(max(classes.max(), predicted.max(), 1)) + 1
         cycle = plt.rcParams["axes.prop_cycle"].by_key()["color"]
-        colors = ListedColormap([cycle[index % len(cycle)] for index in range(count)])
-        shade = {"cmap": colors, "vmin": -0.5, "vmax": count - 0.5}
-        ax.pcolormesh(xs, ys, predicted, alpha=0.3, rasterized=True, **shade)
+        count = len(cycle)
+        shade = {"cmap": ListedColormap(cycle), "vmin": -0.5, "vmax": count - 0.5}
+        ax.pcolormesh(xs, ys, predicted % count, alpha=0.3, rasterized=True, **shade)
         markers = "osD^vP*X"
-        for index in np.unique(classes).astype(int):
+        for index in np.unique(classes):
             chosen = points[classes == index]
             ax.scatter(
                 *chosen.T,
                 s=16,
-                color=colors(index),
+                color=cycle[index % count],
                 marker=markers[index % len(markers)],
                 edgecolor="white",
                 linewidth=0.4,
@@ -154,7 +172,8 @@ def plot_loss_curves(history, *, axes=None):
     ----------
     history : dict of str to sequence of float
         As `helpers.training.fit` returns it: keys ``train_<name>`` and, optionally,
-        ``test_<name>``, each with one entry an epoch.
+        ``test_<name>``, each with one number (or tensor of one number) an epoch. NaN
+        leaves a gap.
     axes : sequence of matplotlib.axes.Axes, optional
         One for each ``<name>``; a new figure without it.
 
@@ -164,19 +183,24 @@ def plot_loss_curves(history, *, axes=None):
 
     Raises
     ------
+    TypeError
+        If `history` is no dictionary.
     ValueError
-        If `history` has no ``train_`` key, its series are empty or of unequal length,
-        or `axes` has another length than there are names.
+        If `history` has no ``train_`` key, its series are empty, of unequal length or
+        hold no numbers, or `axes` has another length than there are names.
 
     Notes
     -----
     Written out in chapter 04, Workflow; how to read the curves: chapter 08.
     """
+    if not isinstance(history, Mapping):
+        raise TypeError(f"history must be a dictionary, got {type(history).__name__}")
     names = [key.removeprefix("train_") for key in history if key.startswith("train_")]
     if not names:
         raise ValueError(
             f"history must have a key such as 'train_loss', got {sorted(history)}"
         )
+    history = {key: _to_floats(values, key) for key, values in history.items()}
     lengths = {key: len(values) for key, values in history.items()}
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
         raise ValueError(
@@ -186,7 +210,7 @@ def plot_loss_curves(history, *, axes=None):
         if axes is None:
             figsize = (3.2 * len(names), 3) if len(names) > 1 else None
             axes = plt.subplots(1, len(names), figsize=figsize, squeeze=False)[1][0]
-        axes = np.atleast_1d(axes)
+        axes = np.ravel(axes)
         if len(axes) != len(names):
             raise ValueError(
                 f"axes must have one entry for each of {names}, got {len(axes)}"
@@ -203,14 +227,36 @@ def plot_loss_curves(history, *, axes=None):
 
 
 def _to_array(values, name):
-    if isinstance(values, torch.Tensor):
-        values = values.detach().cpu()
-        if values.dtype == torch.bfloat16:  # NumPy has no such type
-            values = values.float()
-    array = np.asarray(values, dtype=float)
+    complex_numbers = f"{name} must be real numbers, got complex ones"
+    try:
+        if isinstance(values, torch.Tensor):
+            values = values.detach().cpu()
+            if values.is_complex():
+                raise ValueError(complex_numbers)
+            values = values.to(torch.float64)  # NumPy has no bfloat16
+        array = np.asarray(values)
+        if np.iscomplexobj(array):
+            raise ValueError(complex_numbers)
+        array = array.astype(float)
+    except (TypeError, ValueError, RuntimeError) as error:
+        if str(error) == complex_numbers:
+            raise
+        kind = type(values).__name__
+        raise ValueError(f"{name} must be an array of numbers, got {kind}") from error
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite, got NaN or infinity")
     return array
+
+
+def _to_floats(values, key):
+    try:
+        return [
+            value.item() if isinstance(value, torch.Tensor) else float(value)
+            for value in values
+        ]
+    except (TypeError, ValueError, RuntimeError) as error:
+        message = f"history must hold a sequence of numbers for {key!r}, got {values!r}"
+        raise ValueError(message) from error
 
 
 def _to_column(values, name):
@@ -225,33 +271,34 @@ def _to_column(values, name):
 
 
 def _predicted_classes(model, grid):
-    parameter = None
-    modes = {}
+    mode = nullcontext()
     if isinstance(model, torch.nn.Module):
-        parameter = next(model.parameters(), None)
-        modes = {module: module.training for module in model.modules()}
-        model.eval()
+        mode = switched(model, training=False)
+        for tensor in chain(model.parameters(), model.buffers()):
+            if tensor.is_floating_point():
+                grid = grid.to(tensor.device, tensor.dtype)
+                break
+    with mode, torch.inference_mode():
+        output = model(grid)
     try:
-        with torch.inference_mode():
-            if parameter is not None:
-                grid = grid.to(parameter.device, parameter.dtype)
-            output = model(grid)
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-    if not isinstance(output, torch.Tensor):
         output = torch.as_tensor(output)
+    except (TypeError, ValueError, RuntimeError) as error:
+        kind = type(output).__name__
+        raise ValueError(f"model must give a tensor or an array, got {kind}") from error
     if output.ndim == 2 and output.shape[1] == 1:
         output = output[:, 0]
-    if output.ndim not in {1, 2} or len(output) != len(grid):
+    if output.ndim not in {1, 2} or len(output) != len(grid) or 0 in output.shape:
         raise ValueError(
             f"model must map ({len(grid)}, 2) to ({len(grid)}, C) or ({len(grid)},), "
             f"got {tuple(output.shape)}"
         )
+    output = output.cpu()
     if output.isnan().any():
         raise ValueError("model must give numbers, got NaN")
     if output.ndim == 2:
-        output = output.argmax(dim=1)
+        output = output.float().argmax(dim=1)
     elif output.is_floating_point():
         output = output > 0
-    return output.cpu().numpy().astype(int)
+    elif (output < 0).any():
+        raise ValueError(f"model must give classes 0, 1, 2 ..., got {output.min()}")
+    return output.numpy().astype(np.int64)

@@ -1,11 +1,13 @@
 """The training loop and its scores (written out in chapters 04 to 06)."""
 
-import os
-import sys
+from contextlib import contextmanager
+from itertools import chain
 from typing import NamedTuple
 
 import torch
 from tqdm.auto import tqdm
+
+from helpers._progress import watched
 
 
 class Scores(NamedTuple):
@@ -21,10 +23,11 @@ def accuracy(logits, labels):
     Parameters
     ----------
     logits : torch.Tensor
-        Raw outputs of a model: shape (N, C) with C >= 2 for C classes, or (N,) for two
-        classes, where a logit above 0 predicts class 1.
+        Raw outputs of a model, floating point: shape (N, C) with C >= 2 for C classes,
+        or (N,) for two classes, where a logit above 0 predicts class 1.
     labels : torch.Tensor
-        True classes, shape (N,), any dtype that holds 0 ... C - 1.
+        True classes, shape (N,), any dtype that holds 0 ... C - 1; on the device of the
+        logits.
 
     Returns
     -------
@@ -33,8 +36,11 @@ def accuracy(logits, labels):
 
     Raises
     ------
+    TypeError
+        If an argument is no tensor, or `logits` is not floating point.
     ValueError
-        If the shapes do not fit, there is no sample, or a logit is NaN.
+        If the shapes or devices do not fit, there is no sample, a logit is NaN, or a
+        label is none of the classes.
 
     Notes
     -----
@@ -47,6 +53,14 @@ def accuracy(logits, labels):
 
 
 def _check_scores(logits, labels):
+    for name, value in [("logits", logits), ("labels", labels)]:
+        if not isinstance(value, torch.Tensor):
+            raise TypeError(f"{name} must be a tensor, got {type(value).__name__}")
+    if not logits.is_floating_point():
+        raise TypeError(
+            f"logits must be the raw outputs of a model, floating point, got "
+            f"{logits.dtype}; predicted classes are no logits"
+        )
     shapes = f"logits {tuple(logits.shape)} and labels {tuple(labels.shape)}"
     if logits.ndim == 2 and logits.shape[1] == 1:
         raise ValueError(
@@ -62,8 +76,22 @@ def _check_scores(logits, labels):
         raise ValueError(
             f"logits and labels must hold at least one sample, got {shapes}"
         )
+    if logits.device != labels.device:
+        raise ValueError(
+            "logits and labels must be on the same device, got "
+            f"{str(logits.device)!r} and {str(labels.device)!r}"
+        )
     if logits.isnan().any():
         raise ValueError("logits must not be NaN, got NaN for at least one sample")
+    classes = 2 if logits.ndim == 1 else logits.shape[1]
+    known = (labels >= 0) & (labels < classes)
+    if labels.is_floating_point():
+        known &= labels == labels.trunc()
+    if not known.all():
+        raise ValueError(
+            f"labels must be classes 0 ... {classes - 1} for {shapes}, got "
+            f"{labels[~known][0].item()}"
+        )
 
 
 def train_step(model, loader, loss_fn, optimizer, *, device, metric=accuracy):
@@ -72,7 +100,8 @@ def train_step(model, loader, loss_fn, optimizer, *, device, metric=accuracy):
     Parameters
     ----------
     model : torch.nn.Module
-        On `device` already. Put into training mode for the pass; its mode is restored.
+        On `device` already. Put into training mode for the pass; each of its modules
+        has its own mode again afterwards.
     loader : iterable of (inputs, labels)
         Batches, inputs (B, ...) and labels (B, ...); moved to `device` here.
     loss_fn : callable
@@ -90,9 +119,12 @@ def train_step(model, loader, loss_fn, optimizer, *, device, metric=accuracy):
 
     Raises
     ------
+    TypeError
+        If `model` is no module, or `loader` gives something else than pairs of
+        tensors.
     ValueError
-        If `model` is on another device, `loader` is empty, or a loss is no finite
-        scalar. A batch with a bad loss changes no parameter.
+        If `model` or a part of it is on another device, `loader` or a batch is empty,
+        or a loss is no finite scalar. A batch with a bad loss changes no parameter.
 
     Notes
     -----
@@ -100,12 +132,8 @@ def train_step(model, loader, loss_fn, optimizer, *, device, metric=accuracy):
     the same data. Taught in chapter 04 (the steps) and chapter 06 (over batches).
     """
     _check_device(model, device)
-    mode = model.training
-    model.train()
-    try:
+    with switched(model, training=True):
         return _one_pass(model, loader, loss_fn, device, metric, optimizer)
-    finally:
-        model.train(mode)
 
 
 def test_step(model, loader, loss_fn, *, device, metric=accuracy):
@@ -124,13 +152,8 @@ def test_step(model, loader, loss_fn, *, device, metric=accuracy):
     Taught in chapter 04 (the steps) and chapter 06 (over batches).
     """
     _check_device(model, device)
-    mode = model.training
-    model.eval()
-    try:
-        with torch.inference_mode():
-            return _one_pass(model, loader, loss_fn, device, metric)
-    finally:
-        model.train(mode)
+    with switched(model, training=False), torch.inference_mode():
+        return _one_pass(model, loader, loss_fn, device, metric)
 
 
 test_step.__test__ = False  # the name is the field's, not pytest's
@@ -150,12 +173,9 @@ def evaluate(model, loader, loss_fn, *, device, metric=accuracy):
     -----
     Taught in chapter 06, Computer vision.
     """
+    name = _name_of(metric)
     scores = test_step(model, loader, loss_fn, device=device, metric=metric)
-    return {
-        "model": type(model).__name__,
-        "loss": scores.loss,
-        getattr(metric, "__name__", "metric"): scores.metric,
-    }
+    return {"model": type(model).__name__, "loss": scores.loss, name: scores.metric}
 
 
 def fit(
@@ -189,7 +209,8 @@ def fit(
     Raises
     ------
     ValueError
-        If `epochs` is no positive integer, and as in `train_step`.
+        If `epochs` is no positive integer, `metric` is called "loss" or "model", and as
+        in `train_step`.
 
     Notes
     -----
@@ -198,7 +219,7 @@ def fit(
     """
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise ValueError(f"epochs must be a positive integer, got {epochs!r}")
-    name = getattr(metric, "__name__", "metric")
+    name = _name_of(metric)
     columns = ["train_loss", f"train_{name}", "test_loss", f"test_{name}"]
     history = {column: [] for column in columns}
     width = max(map(len, columns))
@@ -208,7 +229,7 @@ def fit(
             train_loader,
             desc=f"epoch {epoch}/{epochs}",
             leave=False,
-            disable=not _watched(),
+            disable=not watched(),
         )
         row = [
             *train_step(model, bar, loss_fn, optimizer, device=device, metric=metric),
@@ -220,13 +241,36 @@ def fit(
     return history
 
 
+@contextmanager
+def switched(model, *, training):
+    """Put a model into training or evaluation mode for a while.
+
+    Afterwards each module has its own mode again, also when something was raised:
+    a frozen BatchNorm stays in evaluation mode while the rest goes on training.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    training : bool
+    """
+    modes = {module: module.training for module in model.modules()}
+    try:
+        model.train(training)
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
 def _one_pass(model, loader, loss_fn, device, metric, optimizer=None):
     loss_sum = metric_sum = 0.0
     samples = 0
-    for inputs, labels in loader:
-        inputs, labels = inputs.to(device), labels.to(device)
+    for batch in loader:
+        inputs, labels = (part.to(device) for part in _checked(batch))
         outputs = model(inputs)
         loss = loss_fn(outputs, labels)
+        if not isinstance(loss, torch.Tensor):
+            raise ValueError(f"loss_fn must give a scalar tensor, got {loss!r}")
         if loss.ndim != 0 or not torch.isfinite(loss):
             raise ValueError(
                 "loss_fn must give a finite scalar, got "
@@ -244,25 +288,45 @@ def _one_pass(model, loader, loss_fn, device, metric, optimizer=None):
     return Scores(loss_sum / samples, metric_sum / samples)
 
 
-def _check_device(model, device):
-    wanted = torch.device(device)
-    parameter = next(model.parameters(), None)
-    if parameter is None:
-        return
-    found = parameter.device
-    same_index = wanted.index is None or found.index in {None, wanted.index}
-    if found.type != wanted.type or not same_index:
-        raise ValueError(
-            f"model must be on device {str(wanted)!r}, its parameters are on "
-            f"{str(found)!r}; move it first: model.to(device)"
+def _checked(batch):
+    """Return inputs and labels of a batch that has both, for at least one sample."""
+    parts = list(batch) if isinstance(batch, (tuple, list)) else [batch]
+    if len(parts) != 2 or not all(isinstance(part, torch.Tensor) for part in parts):
+        got = type(batch).__name__
+        if isinstance(batch, (tuple, list)):
+            got += " of " + (", ".join(type(part).__name__ for part in parts) or "none")
+        raise TypeError(
+            f"loader must give pairs of tensors (inputs, labels), got {got}"
         )
+    inputs, labels = parts
+    if labels.ndim == 0 or len(labels) == 0 or inputs.shape[:1] != labels.shape[:1]:
+        raise ValueError(
+            "loader must give inputs (B, ...) and labels (B, ...) with the same "
+            f"B >= 1, got {tuple(inputs.shape)} and {tuple(labels.shape)}"
+        )
+    return parts
 
 
-def _watched():
-    """Tell whether a person sees the progress bar as it moves."""
-    asked = os.environ.get("COURSE_PROGRESS")
-    if asked in {"0", "1"}:
-        return asked == "1"
-    # Jupyter Server names the notebook to its kernels; nbconvert and nbval do not.
-    notebook = "JPY_SESSION_NAME" in os.environ or "COLAB_RELEASE_TAG" in os.environ
-    return notebook or sys.stderr.isatty()
+def _check_device(model, device):
+    if not isinstance(model, torch.nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    try:
+        wanted = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        message = f"device must be one that PyTorch knows, got {device!r}"
+        raise ValueError(message) from error
+    for name, tensor in chain(model.named_parameters(), model.named_buffers()):
+        found = tensor.device
+        same_index = wanted.index is None or found.index in {None, wanted.index}
+        if found.type != wanted.type or not same_index:
+            raise ValueError(
+                f"model must be on device {str(wanted)!r}, its {name} is on "
+                f"{str(found)!r}; move it first: model.to(device)"
+            )
+
+
+def _name_of(metric):
+    name = getattr(metric, "__name__", "metric")
+    if name in {"loss", "model"}:
+        raise ValueError(f"metric must not be called as a column is, got {name!r}")
+    return name
