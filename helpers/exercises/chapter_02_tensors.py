@@ -1,0 +1,394 @@
+"""Checkers for the exercises of chapter 02."""
+
+import torch
+
+from ._engine import call, exercise, explain, require
+
+
+@exercise(
+    "ex-02-slices",
+    hint="the order is batch, channel, row, column; `...` stands for all dimensions "
+    "that you do not name, and an index takes its dimension away where a slice "
+    "keeps it.",
+    shown="An index removes its dimension, a slice of length one keeps it, and `...` "
+    "skips what comes before.",
+)
+def slices(*pieces):
+    first, green, corners, coarse, green_kept = (piece.cpu() for piece in pieces)
+    pictures = torch.arange(8 * 3 * 28 * 28).reshape(8, 3, 28, 28)
+    require(
+        not torch.equal(first, pictures[:, 0]),
+        "`first` is channel 0 of every picture: the batch comes first, so the first "
+        "picture is index 0 of dimension 0.",
+    )
+    require(torch.equal(first, pictures[0]), "`first` is not the first picture.")
+    require(
+        not torch.equal(green, pictures[1]),
+        "`green` is the second picture: the channel is dimension 1, so dimension 0 "
+        "needs a `:` before it.",
+    )
+    require(
+        green.shape != (8, 1, 28, 28),
+        "`green` still has a dimension of length 1: a slice keeps the dimension, an "
+        "index takes it away.",
+    )
+    require(torch.equal(green, pictures[:, 1]), "`green` is not channel 1.")
+    require(
+        not torch.equal(corners, pictures[:5, :5]),
+        "`corners` cuts batch and channel: indices count from the left unless `...` "
+        "comes first.",
+    )
+    require(
+        torch.equal(corners, pictures[..., :5, :5]),
+        "`corners` is not the first five rows and columns of every channel.",
+    )
+    require(
+        not torch.equal(coarse, pictures[::2, ::2]),
+        "`coarse` skips pictures and channels: `::2` belongs to the last two "
+        "dimensions.",
+    )
+    require(
+        torch.equal(coarse, pictures[..., ::2, ::2]),
+        "`coarse` is not every second row and column.",
+    )
+    require(
+        green_kept.shape != (8, 28, 28),
+        "`green_kept` has lost its channel dimension: index with a slice of length 1.",
+    )
+    require(
+        torch.equal(green_kept, pictures[:, 1:2]),
+        "`green_kept` is not channel 1 with four dimensions.",
+    )
+
+
+@exercise(
+    "ex-02-linear",
+    hint="`weight` has one row an output, so it has to be turned before `@`.",
+    shown="`nn.Linear` is `x @ weight.T + bias`, for any number of dimensions before "
+    "the last.",
+)
+def linear(linear_by_hand):
+    for shape in [(2,), (5, 2), (4, 5, 2)]:
+        layer = torch.nn.Linear(2, 6)
+        layer.weight.data.normal_()
+        layer.bias.data.normal_()
+        x = torch.randn(shape)
+        with explain(
+            RuntimeError,
+            f"It fails on an input of shape {shape}: `weight` is (out, in), and `@` "
+            "joins the last dimension of `x` with the first of what follows, so the "
+            "weight has to be transposed.",
+        ):
+            y = call(linear_by_hand, x, layer.weight, layer.bias)
+        require(
+            y.shape == (*shape[:-1], 6), f"The result has the shape {tuple(y.shape)}."
+        )
+        require(
+            not torch.allclose(y, x @ layer.weight.T),
+            "The bias is missing.",
+        )
+        require(
+            torch.allclose(y, layer(x), atol=1e-5),
+            "It differs from `nn.Linear` with the same weight and bias.",
+        )
+
+
+@exercise(
+    "ex-02-factories",
+    hint="the matrix of the first is called the identity; the third has a function "
+    "that takes the number of points instead of a step.",
+    shown="`eye`, `full`, `linspace` and the functions ending in `_like` save you from "
+    "filling tensors by hand.",
+)
+def factories(identity, sevens, fifths, noise):
+    require(identity.shape == (3, 3), "`identity` does not have the shape (3, 3).")
+    require(
+        not (identity == 1).all(),
+        "`identity` has ones everywhere; they belong on the diagonal only.",
+    )
+    require(
+        torch.equal(identity.cpu().double(), torch.eye(3).double()),
+        "`identity` is not one on the diagonal and zero elsewhere.",
+    )
+    require(sevens.shape == (2, 4), "`sevens` does not have the shape (2, 4).")
+    require((sevens == 7).all(), "`sevens` has an entry that is not 7.")
+    require(
+        sevens.is_floating_point(),
+        "`sevens` holds integers: the dtype follows the number that you give, and "
+        "7 is not 7.0.",
+    )
+    require(
+        fifths.numel() != 4,
+        "`fifths` has four numbers: `arange` leaves the end out.",
+    )
+    require(fifths.shape == (5,), "`fifths` is not a vector of five numbers.")
+    expected = torch.arange(5) / 4
+    require(
+        torch.allclose(fifths.cpu().float(), expected),
+        "`fifths` does not go from 0 to 1 in equal steps.",
+    )
+    require(
+        noise.shape != (4, 2) and noise.shape == sevens.shape,
+        "`noise` is not shaped like `sevens`, which has two rows and four columns.",
+    )
+    require(
+        noise.unique().numel() > 1,
+        "`noise` holds one number over and over, so it is not random.",
+    )
+
+
+@exercise(
+    "ex-02-shapes",
+    hint="write the shapes below each other, aligned at the right, and ask which "
+    "dimension is used up, added or moved.",
+    shown="You can predict shapes without a computer, and that is how most shape "
+    "errors are found.",
+)
+def shapes(answers):
+    a, b, c = torch.rand(5, 4, 6), torch.rand(6, 2), torch.rand(4, 1)
+    true = {
+        "matmul": (a @ b, "the inner sizes meet and vanish; the 5 is a batch."),
+        "plus": (
+            a + c,
+            "a size of 1 and a missing size are stretched, and 4 fits 4.",
+        ),
+        "mean": (a.mean(dim=1), "`dim` names the dimension that is used up."),
+        "kept": (
+            a.mean(dim=1, keepdim=True),
+            "`keepdim=True` leaves the used-up dimension in place, with size 1.",
+        ),
+        "stacked": (
+            torch.stack([b, b, b], dim=1),
+            "`stack` makes a new dimension, as long as the list, at position `dim`.",
+        ),
+        "joined": (
+            torch.cat([b, b, b], dim=1),
+            "`cat` lets a dimension that is there grow.",
+        ),
+        "turned": (
+            a.permute(1, 2, 0),
+            "`permute` lists the old positions in their new order: the result begins "
+            "with the old dimension 1.",
+        ),
+    }
+    require(
+        isinstance(answers, dict) and answers.keys() == true.keys(),
+        "`shapes` is not a dict with the seven names of the stub.",
+    )
+    for name, (result, reason) in true.items():
+        with explain(TypeError, f"`{name}` is not a shape: write it as a tuple."):
+            shape = tuple(answers[name])
+        require(shape == result.shape, f"`{name}` has another shape: {reason}")
+
+
+@exercise(
+    "ex-02-standardise",
+    hint="each column has its own mean; which dimension does it use up?",
+    shown="A reduction along dimension 0 leaves one number a column, and broadcasting "
+    "carries it back over the rows.",
+)
+def standardise(function):
+    for rows, columns in [(7, 3), (4, 4)]:
+        table = 3 * torch.randn(rows, columns) + torch.arange(columns)
+        before = table.clone()
+        with explain(
+            RuntimeError,
+            f"It fails on a table of shape {(rows, columns)}: one number a row does "
+            "not fit the columns.",
+        ):
+            result = call(function, table)
+        require(
+            torch.equal(table, before),
+            "Your function writes into its argument: the caller's table has changed.",
+        )
+        require(result.shape == table.shape, "The result has lost the table's shape.")
+        centred = table - table.mean(dim=0)
+        rows_centred = table - table.mean(dim=1, keepdim=True)
+        wrong = {
+            "The columns are not divided by their standard deviation.": centred,
+            "Divide by the standard deviation: the variance is its square.": (
+                centred / table.var(dim=0)
+            ),
+            "The rows have been standardised: `dim` names the dimension that is used "
+            "up, and the mean of a column uses up the rows.": (
+                rows_centred / table.std(dim=1, keepdim=True)
+            ),
+            "All numbers share one mean: each column needs its own.": (
+                (table - table.mean()) / table.std()
+            ),
+        }
+        for misconception, value in wrong.items():
+            require(not torch.allclose(result, value, atol=1e-4), misconception)
+        require(
+            result.mean(dim=0).abs().max() < 1e-3,
+            "A column of the result does not have the mean 0.",
+        )
+        # To divide by n - 1 or by n: both are called standard deviation.
+        deviations = (table.std(dim=0, correction=k) for k in (0, 1))
+        require(
+            any(torch.allclose(result, centred / one, atol=1e-3) for one in deviations),
+            "A column of the result does not have the standard deviation 1.",
+        )
+
+
+@exercise(
+    "ex-02-pictures",
+    hint="one tool moves dimensions, one puts memory in order, one changes the dtype.",
+    shown="`permute` keeps each number with its pixel; dtype and range follow "
+    "separately.",
+)
+def pictures(to_model_input):
+    for shape in [(4, 10, 20, 3), (1, 6, 5, 3), (2, 7, 7, 3)]:
+        taken = torch.randint(0, 256, shape, dtype=torch.uint8)
+        count, height, width, _ = shape
+        ready = call(to_model_input, taken)
+        require(
+            ready.shape != (count, 3, width, height) or height == width,
+            "Height and width have changed places.",
+        )
+        require(
+            ready.shape == (count, 3, height, width),
+            f"Pictures of shape {shape} come out with the shape {tuple(ready.shape)}.",
+        )
+        require(
+            ready.dtype == torch.float32,
+            f"The result is {ready.dtype}, and layers want float32.",
+        )
+        expected = taken.float().permute(0, 3, 1, 2)
+        require(
+            not torch.allclose(ready, expected),
+            "The numbers still run up to 255: scale them to the range from 0 to 1.",
+        )
+        scrambled = taken.reshape(count, 3, height, width) / 255
+        require(
+            not torch.allclose(ready, scrambled),
+            "The shape is right and the pictures are scrambled: `reshape` keeps the "
+            "order in memory, where red, green and blue of one pixel lie side by side.",
+        )
+        require(
+            torch.allclose(ready, expected / 255, atol=1e-6),
+            "A number has another value than its pixel divided by 255.",
+        )
+        require(
+            ready.is_contiguous(),
+            "The result is not contiguous: `permute` changes the strides and leaves "
+            "the memory as it was.",
+        )
+
+
+@exercise(
+    "ex-02-memory",
+    hint="two tensors on the same memory can start at different places in it, so "
+    "compare the storages.",
+    shown="Slices and changes of shape are views; masks, lists and real conversions "
+    "copy; `reshape` and `to` copy only if they must.",
+)
+def memory(shares_memory, shared):
+    x = torch.arange(12).reshape(3, 4)
+    results = {
+        "x.T": x.T,
+        "x.reshape(4, 3)": x.reshape(4, 3),
+        "x.T.reshape(3, 4)": x.T.reshape(3, 4),
+        "x[:, 1:3]": x[:, 1:3],
+        "x[[0, 1]]": x[[0, 1]],
+        "x[x > 3]": x[x > 3],
+        "x.unsqueeze(0)": x.unsqueeze(0),
+        "x.to(torch.int64)": x.to(torch.int64),
+        "x.float()": x.float(),
+        "x.clone()": x.clone(),
+    }
+    address = x.untyped_storage().data_ptr()
+    truth = {
+        name: one.untyped_storage().data_ptr() == address
+        for name, one in results.items()
+    }
+    require(
+        call(shares_memory, x, x[:]),
+        "Two tensor objects can use one memory: `is` compares the objects.",
+    )
+    require(
+        call(shares_memory, x, x[:, 1:3]),
+        "`x[:, 1:3]` uses the memory of `x` from a later place on: the address of the "
+        "first entry is not enough.",
+    )
+    require(
+        not call(shares_memory, x, x.clone()),
+        "Equal numbers are not the same memory: a clone has its own.",
+    )
+    for name, one in results.items():
+        require(
+            bool(call(shares_memory, x, one)) is truth[name],
+            f"`shares_memory` gives the wrong answer for `x` and `{name}`.",
+        )
+    require(
+        isinstance(shared, dict) and shared.keys() == truth.keys(),
+        "`shared` is not a dict with the names of the stub.",
+    )
+    reasons = {
+        "x.T.reshape(3, 4)": "no strides read the turned numbers as rows of four, "
+        "so `reshape` has to copy.",
+        "x.to(torch.int64)": "`x` has this dtype already.",
+        "x.float()": "numbers of another kind need a place of their own.",
+        "x[[0, 1]]": "a list may name any positions, so its entries are copied.",
+        "x[x > 3]": "the entries behind a mask lie anywhere, so they are copied.",
+    }
+    for name, answer in truth.items():
+        reason = reasons.get(name, "ask your function, now that it works.")
+        require(
+            bool(shared[name]) is answer, f"The guess for `{name}` is wrong: {reason}"
+        )
+
+
+@exercise(
+    "ex-02-nearest",
+    hint="put a dimension of size 1 into each of the two, so that broadcasting makes "
+    "(N, K, D) of them; then use up D, then K.",
+    shown="Two new dimensions and broadcasting compare everything with everything, "
+    "without a loop.",
+)
+def nearest(function):
+    for count, centres, size in [(50, 5, 3), (1, 4, 2), (6, 1, 4), (5, 5, 5)]:
+        points, centroids = torch.randn(count, size), torch.randn(centres, size)
+        with explain(
+            RuntimeError,
+            f"It fails on {count} points and {centres} centroids: the two need a new "
+            "dimension each before they can be subtracted.",
+        ):
+            found = torch.as_tensor(call(function, points, centroids)).cpu()
+        squares = torch.cdist(points.double(), centroids.double()) ** 2
+        require(
+            found.shape != (centres,) or count == centres,
+            "There is one answer for each centroid: use up the dimension of the "
+            "centroids, not that of the points.",
+        )
+        require(
+            found.shape == (count,),
+            f"The result has the shape {tuple(found.shape)}, not ({count},).",
+        )
+        require(
+            not found.is_floating_point(),
+            "The result holds distances, not positions.",
+        )
+        differences = points[:, None] - centroids
+        wrong = {
+            "These are the centroids furthest away.": squares.argmax(dim=1),
+            "Differences of opposite sign cancel: square them before the sum.": (
+                differences.sum(dim=2).argmin(dim=1)
+            ),
+            "The sum has used up the centroids; it belongs to the D coordinates.": (
+                differences.square().sum(dim=1).argmin(dim=1)
+            ),
+        }
+        # With few points a wrong rule can be right by chance.
+        for misconception, value in wrong.items() if count == 50 else ():
+            require(not torch.equal(found, value), misconception)
+        require(
+            found.min() >= 0 and found.max() < centres,
+            "A position lies outside of the centroids.",
+        )
+        chosen = squares.gather(1, found.long()[:, None])[:, 0]
+        require(
+            torch.allclose(chosen, squares.min(dim=1).values, atol=1e-4),
+            "A point has been given to a centroid that is not its closest in the "
+            "squared distance.",
+        )

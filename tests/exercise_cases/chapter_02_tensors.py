@@ -1,0 +1,232 @@
+"""Misconceptions and other solutions for the exercises of chapter 02."""
+
+from . import Case, Mutant
+
+CASES = {
+    "ex-02-slices": Case(
+        mutants=(
+            Mutant("pictures[0]", "pictures[:, 0]", "the batch comes first"),
+            Mutant("pictures[:, 1]\n", "pictures[1]\n", "the second picture"),
+            Mutant("pictures[:, 1]\n", "pictures[:, 1:2]\n", "a slice keeps"),
+            Mutant("[..., :5, :5]", "[:5, :5]", "count from the left"),
+            Mutant("[..., ::2, ::2]", "[::2, ::2]", "skips pictures"),
+            Mutant("[:, 1:2]", "[:, 1]", "lost its channel dimension"),
+        ),
+        other="""
+first = pictures.select(0, 0)
+green = pictures.unbind(dim=1)[1]
+corners = pictures[:, :, 0:5, 0:5]
+coarse = pictures[:, :, range(0, 28, 2)][..., range(0, 28, 2)]
+green_kept = pictures.narrow(1, 1, 1)
+""",
+    ),
+    "ex-02-linear": Case(
+        mutants=(
+            Mutant("weight.T", "weight", "has to be transposed"),
+            Mutant(" + bias", "", "The bias is missing"),
+            Mutant(" + bias", " - bias", "differs from `nn.Linear`"),
+        ),
+        other="""
+def linear_by_hand(x, weight, bias):
+    return torch.einsum("...i,oi->...o", x, weight) + bias
+""",
+    ),
+    "ex-02-factories": Case(
+        mutants=(
+            Mutant("torch.eye(3)", "torch.ones(3, 3)", "ones everywhere"),
+            Mutant("7.0)", "7)", "holds integers"),
+            Mutant("linspace(0, 1, steps=5)", "arange(0, 1, 0.25)", "leaves the end"),
+            Mutant("linspace(0, 1, steps=5)", "arange(0, 1, 0.2)", "equal steps"),
+            Mutant("rand(sevens.shape)", "rand(4, 2)", "not shaped like"),
+            Mutant("rand(sevens.shape)", "zeros(sevens.shape)", "not random"),
+        ),
+        other="""
+identity = torch.diag(torch.ones(3, dtype=torch.int64))
+sevens = 7 * torch.ones(2, 4, dtype=torch.float64)
+fifths = torch.tensor([0, 0.25, 0.5, 0.75, 1])
+noise = torch.normal(5, 2, size=(2, 4))
+""",
+    ),
+    "ex-02-shapes": Case(
+        mutants=(
+            Mutant("a @ b", "a", "the inner sizes meet"),
+            Mutant("a + c", "c + b[:4, :1]", "are stretched"),
+            Mutant("a.mean(dim=1),", "a.mean(dim=2),", "used up"),
+            Mutant("keepdim=True", "keepdim=False", "in place, with size 1"),
+            Mutant("torch.stack(", "torch.cat(", "makes a new dimension"),
+            Mutant("torch.cat(", "torch.stack(", "that is there grow"),
+            Mutant("(1, 2, 0)", "(2, 0, 1)", "lists the old positions"),
+        ),
+        other="""
+shapes = {
+    "matmul": [5, 4, 2],
+    "plus": torch.Size([5, 4, 6]),
+    "mean": (5, 6),
+    "kept": (5, 1, 6),
+    "stacked": (6, 3, 2),
+    "joined": (6, 6),
+    "turned": (4, 6, 5),
+}
+""",
+    ),
+    "ex-02-standardise": Case(
+        mutants=(
+            Mutant("dim=0", "dim=1, keepdim=True", "The rows have been"),
+            Mutant("dim=0", "dim=1", "does not fit the columns"),
+            Mutant("dim=0", "", "share one mean"),
+            Mutant(" / table.std(dim=0)", "", "not divided"),
+            Mutant("table.std", "table.var", "the variance is its square"),
+            Mutant(
+                "    return (table - table.mean(dim=0))",
+                "    table -= table.mean(dim=0)\n    return table",
+                "writes into its argument",
+            ),
+        ),
+        other="""
+def standardise(table):
+    columns = [(c - c.mean()) / c.std(correction=0) for c in table.unbind(1)]
+    return torch.stack(columns, dim=1)
+""",
+    ),
+    "ex-02-pictures": Case(
+        mutants=(
+            Mutant(
+                "permute(0, 3, 1, 2).contiguous()",
+                "reshape(len(pictures), 3, *pictures.shape[1:3])",
+                "are scrambled",
+            ),
+            Mutant("(0, 3, 1, 2)", "(0, 3, 2, 1)", "changed places"),
+            Mutant(".contiguous()", "", "leaves the memory"),
+            Mutant(" / 255", "", "run up to 255"),
+            Mutant(" / 255", " // 255", "another value"),
+            Mutant("torch.float32", "torch.float64", "layers want float32"),
+        ),
+        other="""
+def to_model_input(pictures):
+    scaled = [pictures[..., k].float().div(255) for k in range(3)]
+    return torch.stack(scaled, dim=1)
+""",
+    ),
+    "ex-02-memory": Case(
+        mutants=(
+            Mutant(
+                "a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()",
+                "a.data_ptr() == b.data_ptr()",
+                "from a later place on",
+            ),
+            Mutant(
+                "a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()",
+                "a is b",
+                "compares the objects",
+            ),
+            Mutant(
+                "a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()",
+                "set(a.flatten().tolist()) >= set(b.flatten().tolist())",
+                "a clone has its own",
+            ),
+            Mutant(
+                '"x.T.reshape(3, 4)": False',
+                '"x.T.reshape(3, 4)": True',
+                "has to copy",
+            ),
+            Mutant(
+                '"x.to(torch.int64)": True',
+                '"x.to(torch.int64)": False',
+                "this dtype already",
+            ),
+            Mutant('"x[x > 3]": False', '"x[x > 3]": True', "lie anywhere"),
+        ),
+        other="""
+def shares_memory(a, b):
+    return np.shares_memory(a.numpy(), b.numpy())
+
+
+x = torch.arange(12).reshape(3, 4)
+shared = {name: shares_memory(x, eval(name)) for name in shared}
+""",
+    ),
+    "ex-02-nearest": Case(
+        mutants=(
+            Mutant("argmin(dim=1)", "argmin(dim=0)", "one answer for each centroid"),
+            Mutant("argmin(dim=1)", "argmax(dim=1)", "furthest away"),
+            Mutant("argmin(dim=1)", "amin(dim=1)", "not positions"),
+            Mutant(".square()", "", "opposite sign cancel"),
+            Mutant(".unsqueeze(1)", "", "need a new dimension each"),
+            Mutant(".sum(dim=2)", ".sum(dim=1)", "used up the centroids"),
+        ),
+        other="""
+def nearest(points, centroids):
+    found = [int((centroids - p).norm(dim=1).argmin()) for p in points]
+    return torch.tensor(found, dtype=torch.int32)
+""",
+    ),
+}
+
+FACTS = {
+    "Question 1": """
+import torch
+table = torch.zeros(2, 3)
+assert table.sum(dim=0).shape == (3,)
+assert table.sum(dim=1).shape == (2,)
+assert table.sum(dim=0, keepdim=True).shape == (1, 3)
+""",
+    "Question 2": """
+import numpy as np
+import torch
+array = np.ones(3)
+tensor, copy = torch.from_numpy(array), torch.tensor(array)
+kept = array
+array = array * 2
+assert tensor.tolist() == [1, 1, 1]
+kept *= 2
+assert tensor.tolist() == [2, 2, 2]
+assert copy.tolist() == [1, 1, 1]
+""",
+    "Question 3": """
+import torch
+tensors = [torch.zeros(4, 6)] * 5
+assert torch.stack(tensors, dim=1).shape == (4, 5, 6)
+assert torch.stack(tensors, dim=0).shape == (5, 4, 6)
+assert torch.cat(tensors, dim=1).shape == (4, 30)
+""",
+    "Question 4": """
+import torch
+difference = torch.zeros(32, 1) - torch.zeros(32)
+assert difference.numel() == 1024
+""",
+    "Question 5": """
+import torch
+x = torch.arange(72).reshape(8, 3, 3)
+assert x[:, 1, 1].shape == (8,)
+assert all(x[:, 1, 1][k] == x[k, 1, 1] for k in range(8))
+assert x[0, 1, 1].shape == ()
+assert x[:, 1:2, 1:2].shape == (8, 1, 1)
+""",
+    "Question 6": """
+import torch
+grid = torch.arange(6).reshape(2, 3)
+assert grid.reshape(3, 2).data_ptr() == grid.data_ptr()
+assert grid.T.reshape(2, 3).data_ptr() != grid.data_ptr()
+""",
+    "Question 7": """
+import torch
+torch.manual_seed(42)
+first = torch.rand(3)
+torch.manual_seed(42)
+assert torch.equal(torch.rand(3), first)
+""",
+    "Question 8": """
+import warnings
+import torch
+picture = torch.rand(224, 224, 3)
+turned = picture.permute(2, 0, 1)
+assert turned.shape == (3, 224, 224)
+assert torch.equal(turned[:, 10, 20], picture[10, 20])
+assert not torch.equal(picture.reshape(3, 224, 224), turned)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    reversed_ = picture.T
+assert "deprecated" in str(caught[0].message)
+assert torch.equal(reversed_[:, 20, 10], picture[10, 20])
+""",
+}
