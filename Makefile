@@ -15,7 +15,7 @@ SEEDS ?= 1 2 3
 LANE = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n 2 --dist worksteal --shuffle random
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab test changed offline threads seeds twice alone versions execute lint format gettext requirements clean
+.PHONY: help book serve lab test changed offline threads seeds twice alone accelerator versions execute lint format gettext release requirements clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -60,6 +60,9 @@ twice: $(INSTALLED)  ## every cell twice, every section again after the next
 alone: $(INSTALLED)  ## every chapter alone in a fresh checkout, outputs compared
 	$(LANE) tests/lanes/alone.py
 
+accelerator: $(INSTALLED)  ## chapters, helpers and planted bugs on a device that is not the CPU
+	PYTHONPATH=$(CURDIR)/tests/accelerator OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n 2 --dist worksteal tests/accelerator tests/test_attack.py
+
 versions: $(INSTALLED)  ## other versions of torch and Python; writes appendix/versions.csv
 	$(BIN)/nox
 
@@ -76,6 +79,11 @@ format: $(INSTALLED)  ## format all code
 
 gettext: $(INSTALLED)  ## extract the prose for translators, warnings are errors
 	$(BIN)/jupyter-book build --warningiserror --nitpick --keep-going --quiet --path-output _build/i18n --builder custom --custom-builder gettext .
+
+release: $(INSTALLED)  ## pack site, notebooks, data and helpers into one zip that works offline
+	rm -rf _build/release
+	$(BIN)/jupyter-book build --warningiserror --nitpick --keep-going --quiet --path-output _build/release .
+	$(BIN)/python tools/release.py _build/release/_build/html _build
 
 requirements:  ## refresh the exact versions in requirements.txt (needs uv)
 	uv pip compile --universal --python-version 3.11 --group dev --no-annotate --no-header --upgrade pyproject.toml --output-file requirements.txt

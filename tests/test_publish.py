@@ -1,0 +1,557 @@
+"""What readers expect of a site beyond its text, and the archive of a release.
+
+Beside the course, a small book is built: outside git, and published at an address.
+"""
+
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import xml.etree.ElementTree as ET
+import zipfile
+from functools import cache, partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from urllib.parse import unquote
+
+import nbformat.v4 as nbf
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+from nbformat import write as write_notebook
+from sphinx_external_toc.parsing import parse_toc_yaml
+
+ROOT = Path(__file__).parent.parent
+PAGES = list(parse_toc_yaml(ROOT / "_toc.yml"))
+CHAPTERS = [name for name in PAGES if name.startswith("chapters/")]
+CHAPTER, OTHER = CHAPTERS[1], CHAPTERS[0]
+LOOKS = [(width, mode) for width in (360, 1280) for mode in ("light", "dark")]
+ADDRESS = "https://someone.github.io/first-tensor"
+KEY = "first-tensor:finished"
+TIMES = {"one hour": 60, "an hour": 60, "two hours": 120, "three hours": 180}
+
+
+@cache
+def read(path):
+    return BeautifulSoup(path.read_text("utf-8"), "html.parser")
+
+
+def notebook(name):
+    return json.loads((ROOT / f"{name}.ipynb").read_text("utf-8"))
+
+
+def meta(soup, name):
+    tag = soup.find("meta", {"property" if ":" in name else "name": name})
+    return tag and tag["content"]
+
+
+def title(soup):
+    return soup.select_one("article h1").find(string=True, recursive=False).strip()
+
+
+@pytest.fixture(scope="session")
+def small_source(tmp_path_factory):
+    """Write a book of two pages with the settings of the course."""
+    source = tmp_path_factory.mktemp("small")
+    for name in ("_ext", "_static", "_templates", "_vendor"):
+        shutil.copytree(ROOT / name, source / name)
+    for name in ("_config.yml", "requirements.txt"):
+        shutil.copy(ROOT / name, source)
+    (source / "_toc.yml").write_text(
+        "format: jb-book\nroot: index\nchapters:\n  - file: chapters/one\n"
+    )
+    (source / "index.md").write_text(
+        'Small & "quick"\n===\n\nOne < two, and that is all.\n\n'
+        "[](chapters/one.ipynb) takes {time}`chapters/*`.\n\n"
+        ":::{chapter-figure} chapters/one.ipynb#draw\nA caption.\n:::\n"
+    )
+    figure = '<svg xmlns="http://www.w3.org/2000/svg" width="90" height="40"/>'
+    cells = [
+        nbf.new_markdown_cell(
+            "# One\n\n" + "word " * 99 + "\n\n**Time:** about 75 minutes."
+        ),
+        nbf.new_code_cell(
+            "draw()",
+            id="draw",
+            metadata={"mystnb": {"image": {"alt": "A flat rectangle."}}},
+            outputs=[nbf.new_output("display_data", {"image/svg+xml": figure})],
+        ),
+    ]
+    language = {"name": "python", "version": "3.12.1", "pygments_lexer": "ipython3"}
+    (source / "chapters").mkdir()
+    write_notebook(
+        nbf.new_notebook(metadata={"language_info": language}, cells=cells),
+        source / "chapters" / "one.ipynb",
+    )
+    return source
+
+
+@pytest.fixture(scope="session")
+def small(build, small_source, tmp_path_factory):
+    """Return the folder of the small book, built for an address."""
+    output = tmp_path_factory.mktemp("small_built")
+    return build(small_source, output, COURSE_SITE_URL=ADDRESS) / "html"
+
+
+def test_figures_of_the_landing_page_are_outputs_of_chapters(site):
+    stored = {}
+    for name in CHAPTERS:
+        for cell in notebook(name)["cells"]:
+            for output in cell.get("outputs", []):
+                if png := output.get("data", {}).get("image/png"):
+                    alt = cell["metadata"]["mystnb"]["image"]["alt"]
+                    stored[base64.b64decode("".join(png))] = (name, alt)
+    figures = read(site / "index.html").select("article img")
+    shown = {}
+    for figure in figures:
+        file = site / figure["src"]
+        name, alt = stored[file.read_bytes()]
+        assert figure["alt"] == alt
+        # The chapter shows the very file, so a reader's browser fetches it once.
+        chapter = read(site / f"{name}.html")
+        assert chapter.select(f'article img[src="../_images/{file.name}"]')
+        shown[name] = file
+    assert len(shown) == len(figures) >= 4
+
+
+def test_path_lists_every_chapter_with_its_time(site):
+    items = read(site / "index.html").select(".learning-path li")
+    links = [item.a["href"].removesuffix(".html") for item in items]
+    assert links == CHAPTERS
+    total = 0
+    for item, name in zip(items, CHAPTERS, strict=True):
+        page = read(site / f"{name}.html")
+        assert item.a.get_text() == title(page)
+        text = page.article.get_text()
+        stated = re.search(r"Time:? *about (\w+ (?:minutes|hours?))", text)[1]
+        expected = TIMES.get(stated) or int(stated.split()[0])
+        number, unit = re.search(r"\((\d+)\s(min|h)\)", item.get_text()).groups()
+        assert int(number) * (60 if unit == "h" else 1) == expected
+        total += expected
+    text = " ".join(read(site / "index.html").article.get_text().split())
+    assert f"about {total / 60:.0f} h" in text
+
+
+@pytest.mark.parametrize(
+    ("index", "head", "message"),
+    [
+        ("{time}`chapters/one`", "about an eternity", "the first cell has to say"),
+        ("{time}`chapters/none`", "**Time:** about an hour", "no notebook is called"),
+        (
+            ":::{chapter-figure} chapters/one.ipynb#none\n:::",
+            "**Time:** about an hour",
+            "no cell of that id",
+        ),
+    ],
+)
+def test_what_is_not_there_fails_the_build(
+    build, small_source, tmp_path, index, head, message
+):
+    source = tmp_path / "book"
+    shutil.copytree(small_source, source)
+    (source / "index.md").write_text(f"# Small\n\n{index}\n")
+    file = source / "chapters" / "one.ipynb"
+    file.write_text(file.read_text().replace("**Time:** about 75 minutes", head))
+    with pytest.raises(AssertionError, match=message):
+        build(source, tmp_path / "built")
+
+
+def state(page):
+    """Return what a page says about progress: text, bar, box and ticks."""
+    return page.evaluate(
+        """() => {
+          const ticked = [...document.querySelectorAll(".bd-links a, .learning-path a")]
+            .filter((a) => getComputedStyle(a, "::after").content.includes("✓"));
+          return {
+            text: document.querySelector(".reading-progress p")?.textContent,
+            bar: document.querySelector(".reading-progress progress")?.value,
+            box: document.querySelector(".chapter-finished input")?.checked,
+            ticks: ticked.map((a) => a.href.split("#")[0]),
+          };
+        }"""
+    )
+
+
+@pytest.mark.parametrize("served", [True, False], ids=["server", "file"])
+def test_progress_is_kept_and_can_be_forgotten(page, serve, site, served):
+    base = serve(site) if served else site.as_uri()
+    chapter = f"{base}/{CHAPTER}.html"
+    errors = []
+    page.on("pageerror", lambda error: errors.append(error))
+    page.goto(chapter)
+    none = f"0 of {len(CHAPTERS)} chapters finished"
+    one = f"1 of {len(CHAPTERS)} chapters finished"
+    start_over = page.get_by_role("button", name="Start over")
+    assert state(page) == {"text": none, "bar": 0, "box": False, "ticks": []}
+    assert not start_over.is_visible()
+
+    box = page.get_by_role("checkbox", name="I have finished this chapter")
+    box.focus()
+    page.keyboard.press("Space")
+    assert state(page) == {"text": one, "bar": 1, "box": True, "ticks": [chapter]}
+    page.reload()
+    assert state(page) == {"text": one, "bar": 1, "box": True, "ticks": [chapter]}
+    page.goto(f"{base}/{OTHER}.html")
+    assert state(page) == {"text": one, "bar": 1, "box": False, "ticks": [chapter]}
+    page.goto(f"{base}/index.html")
+    assert state(page) == {"text": one, "bar": 1, "box": None, "ticks": [chapter] * 2}
+    assert page.get_by_role("progressbar", name=one).count() == 1
+
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    start_over.press("Enter")
+    assert state(page)["bar"] == 1
+    page.once("dialog", lambda dialog: dialog.accept())
+    start_over.press("Enter")
+    assert state(page) == {"text": none, "bar": 0, "box": None, "ticks": []}
+    assert page.evaluate("document.activeElement.className").startswith("reading-prog")
+    page.goto(chapter)
+    assert state(page)["box"] is False
+    page.get_by_role("checkbox").press("Space")
+    page.get_by_role("checkbox").press("Space")
+    assert state(page)["bar"] == 0
+    assert not errors
+
+
+def test_progress_is_painted_with_the_page(page, serve, site):
+    page.add_init_script(
+        """
+        document.addEventListener("readystatechange", () => {
+          if (document.readyState !== "interactive") return;
+          window.early = [
+            document.querySelector(".reading-progress p").textContent,
+            document.querySelector(".chapter-finished input").checked,
+            getComputedStyle(
+              document.querySelector(".bd-links .current > a"), "::after").content,
+          ];
+        });
+        """
+    )
+    page.goto(f"{serve(site)}/{CHAPTER}.html")
+    page.get_by_role("checkbox").check()
+    page.reload()
+    text, checked, tick = page.evaluate("window.early")
+    assert text.startswith("1 of")
+    assert checked
+    assert "✓" in tick
+
+
+@pytest.mark.parametrize("stored", ["{", "7", "null", '["chapters/gone"]'])
+def test_progress_survives_what_it_cannot_read(page, serve, site, stored):
+    errors = []
+    page.on("pageerror", lambda error: errors.append(error))
+    page.goto(f"{serve(site)}/{CHAPTER}.html")
+    page.evaluate("([key, value]) => localStorage.setItem(key, value)", [KEY, stored])
+    page.reload()
+    assert state(page)["bar"] == 0
+    page.get_by_role("checkbox").check()
+    assert state(page)["bar"] == 1
+    assert not errors
+
+
+def test_progress_reaches_other_tabs(page, serve, site):
+    page.goto(f"{serve(site)}/index.html")
+    other = page.context.new_page()
+    other.goto(f"{serve(site)}/{CHAPTER}.html")
+    other.get_by_role("checkbox").check()
+    page.wait_for_function("document.querySelector('progress').value === 1")
+
+
+def test_neighbours_are_linked_by_title(site):
+    titles = [title(read(site / f"{name}.html")) for name in PAGES]
+    for i, name in enumerate(PAGES):
+        soup = read(site / f"{name}.html")
+        expected = [titles[j] for j in (i - 1, i + 1) if 0 <= j < len(PAGES)]
+        found = [tag.get_text(" ") for tag in soup.select(".prev-next-title")]
+        assert len(found) == len(expected)
+        for shown, full in zip(found, expected, strict=True):
+            assert full in " ".join(shown.split())
+
+
+def test_chapters_say_when_and_with_what_they_ran(site, small):
+    lock = (ROOT / "requirements.txt").read_text()
+    pins = dict(re.findall(r"^([^=\s]+)==([^\s;]+)", lock, re.M))
+    versions = [f"{name} {pins[name]}" for name in ("torch", "fastai")]
+    git = ["git", "-C", str(ROOT), "-c", "safe.directory=*"]
+    asked = [*git, "rev-parse", "--is-shallow-repository"]
+    whole = subprocess.run(asked, capture_output=True, text=True).stdout == "false\n"
+    for name in CHAPTERS:
+        line = read(site / f"{name}.html").select_one(".chapter-run")
+        language = notebook(name)["metadata"]["language_info"]
+        told = ", ".join([f"Python {language['version']}", *versions])
+        assert f"Tested with {told}." in line.get_text()
+        log = [*git, "log", "-1", "--format=%cs", "--", f"{name}.ipynb"]
+        day = subprocess.run(log, capture_output=True, text=True).stdout.strip()
+        assert (line.time and line.time["datetime"]) == (day if whole and day else None)
+    assert read(site / "index.html").select(".chapter-run") == []
+    line = read(small / "chapters" / "one.html").select_one(".chapter-run")
+    assert " ".join(line.get_text().split()) == (
+        f"Tested with Python 3.12.1, {', '.join(versions)}."
+    )
+
+
+def test_pages_describe_themselves(site):
+    descriptions = []
+    for name in PAGES:
+        soup = read(site / f"{name}.html")
+        description = meta(soup, "description")
+        assert 40 <= len(description) <= 160
+        first = soup.select_one("article section > p").get_text()
+        assert " ".join(first.split()).startswith(description.removesuffix(" …"))
+        assert meta(soup, "og:description") == description
+        assert meta(soup, "og:title") in soup.title.get_text()
+        assert meta(soup, "og:type") == "article" if name in CHAPTERS else "website"
+        descriptions.append(description)
+    assert len(set(descriptions)) == len(descriptions)
+
+
+def test_address_is_told_only_where_it_is_known(site, small):
+    for name in PAGES:
+        soup = read(site / f"{name}.html")
+        assert not any(meta(soup, tag) for tag in ("og:url", "og:image"))
+        assert soup.find("link", rel="canonical") is None
+    assert not (site / "sitemap.xml").exists()
+
+    for name in ("index", "chapters/one"):
+        soup = read(small / f"{name}.html")
+        assert meta(soup, "og:url") == f"{ADDRESS}/{name}.html"
+        assert soup.find("link", rel="canonical")["href"] == f"{ADDRESS}/{name}.html"
+        image = meta(soup, "og:image").removeprefix(f"{ADDRESS}/")
+        assert (small / image).is_file()
+        assert meta(soup, "og:image:alt") == "A flat rectangle."
+    index = read(small / "index.html")
+    assert meta(index, "og:title") == "Small & “quick”"
+    assert meta(index, "description") == "One < two, and that is all."
+    assert len(meta(read(small / "chapters" / "one.html"), "description")) <= 160
+
+    places = ET.parse(small / "sitemap.xml").findall(
+        "s:url/s:loc", {"s": "http://www.sitemaps.org/schemas/sitemap/0.9"}
+    )
+    assert sorted(place.text for place in places) == [
+        f"{ADDRESS}/chapters/one.html",
+        f"{ADDRESS}/index.html",
+    ]
+
+
+def test_address_is_checked(build, small_source, tmp_path):
+    with pytest.raises(AssertionError, match="COURSE_SITE_URL is 'github.io'"):
+        build(small_source, tmp_path, COURSE_SITE_URL="github.io")
+
+
+@pytest.fixture(scope="session")
+def serve_published(serve, site, small, tmp_path_factory):
+    """Return the addresses of both books on servers that answer as GitHub Pages do."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+        def send_error(self, code, *args, **kwargs):
+            self.send_response(code)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write((Path(self.directory, self.page)).read_bytes())
+
+    # The small book is published below the root of its server.
+    root = tmp_path_factory.mktemp("published")
+    (root / "first-tensor").symlink_to(small, target_is_directory=True)
+    servers = []
+    for folder, page in ((site, "404.html"), (root, "first-tensor/404.html")):
+        kind = type("Published", (Handler,), {"page": page})
+        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(kind, directory=folder))
+        Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+    yield [f"http://127.0.0.1:{server.server_port}" for server in servers]
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(("width", "mode"), LOOKS)
+@pytest.mark.parametrize("below", ["", "/first-tensor"])
+def test_unknown_address_shows_a_page(browser, serve_published, below, width, mode):
+    from axe_playwright_python.sync_playwright import Axe
+
+    base = serve_published[bool(below)] + below
+    context = browser.new_context(
+        viewport={"width": width, "height": 800}, color_scheme=mode
+    )
+    page = context.new_page()
+    failed, errors = [], []
+    page.on("response", lambda r: failed.append(r.url) if r.status >= 400 else None)
+    page.on("pageerror", lambda error: errors.append(error))
+    for path in ("/gone.html", "/chapters/deep/er/gone.html"):
+        failed.clear()
+        assert page.goto(base + path).status == 404
+        assert failed == [base + path]
+        assert page.get_by_role("heading", level=1).inner_text() == "Page not found"
+        for link in page.locator("a[href]").evaluate_all(
+            "links => links.map(a => a.href)"
+        ):
+            place = link.split("#")[0]
+            assert place == base + path or page.request.get(place).ok, link
+    violations = Axe().run(page)
+    assert not violations.violations_count, violations.generate_report()
+    page.get_by_role("link", name="The start page").click()
+    assert page.url == f"{base}/index.html"
+    assert not errors
+    context.close()
+
+
+def test_pages_have_an_icon(site):
+    for name in [*PAGES, "search"]:
+        link = read(site / f"{name}.html").find("link", rel="icon")
+        icon = (site / name).parent / unquote(link["href"].split("?")[0])
+        assert icon.read_text("utf-8").lstrip().startswith("<svg")
+
+
+def test_chapter_prints_well(browser, serve, site):
+    # A4 less its margins, in CSS pixels.
+    context = browser.new_context(
+        viewport={"width": 672, "height": 986}, color_scheme="dark"
+    )
+    page = context.new_page()
+    page.goto(f"{serve(site)}/{CHAPTERS[4]}.html", wait_until="networkidle")
+    page.evaluate(
+        """addEventListener("beforeprint", () => {
+          window.printed = [
+            document.documentElement.dataset.theme,
+            document.querySelectorAll("details.sd-dropdown:not([open])").length,
+            document.querySelectorAll(".toggle-hidden").length,
+          ];
+        })"""
+    )
+    folded = "document.querySelectorAll('details.sd-dropdown:not([open])').length"
+    before = page.evaluate(folded)
+    pdf = page.pdf(prefer_css_page_size=True)
+    assert pdf.startswith(b"%PDF")
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) > 10
+    assert page.evaluate("window.printed") == ["light", 0, 0]
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert page.evaluate(folded) == before > 0
+
+    page.emulate_media(media="print")
+    faults = page.evaluate(
+        """() => {
+          const isSeen = (element) => element.getClientRects().length > 0;
+          const cut = [...document.querySelectorAll("article :is(pre, img, figure, p)")]
+            .filter(isSeen)
+            .filter((box) => box.scrollWidth > box.clientWidth + 1 && box.clientWidth ||
+                             box.getBoundingClientRect().right > innerWidth + 1);
+          const aside = [...document.querySelectorAll(
+            ".bd-sidebar-primary, .bd-sidebar-secondary, .bd-header-article, " +
+            ".prev-next-footer, .copybtn, .headerlink, .chapter-finished"
+          )].filter(isSeen);
+          const split = [...document.querySelectorAll("article img")].filter(
+            (image) => getComputedStyle(image).breakInside !== "avoid" ||
+                       image.getBoundingClientRect().height > 986);
+          return [...cut, ...aside, ...split].map((box) => box.outerHTML.slice(0, 200));
+        }"""
+    )
+    assert not faults
+    assert page.locator("#jb-print-docs-body h1").is_visible()
+    context.close()
+
+
+def test_citation_file():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+    assert citation["version"] == project["version"]
+    assert " AND ".join(citation["license"]) == project["license"]
+
+
+def test_issue_forms():
+    forms = {
+        path.stem: yaml.safe_load(path.read_text("utf-8"))
+        for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")
+        if path.stem != "config"
+    }
+    for form in forms.values():
+        assert {"name", "description", "body"} <= set(form)
+        ids = [field["id"] for field in form["body"]]
+        assert len(set(ids)) == len(ids)
+        for field in form["body"]:
+            assert field["type"] in ("textarea", "input", "checkboxes", "dropdown")
+            assert field["attributes"].get("label") or field["attributes"]["options"]
+    fields = {field["id"]: field for field in forms["bug"]["body"]}
+    assert "`python -m helpers.doctor`" in fields["doctor"]["attributes"]["description"]
+    assert fields["doctor"]["validations"]["required"]
+
+
+def test_other_machines_install_the_same_requirements():
+    """Codespaces run the target that a person runs; Binder reads the same file."""
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    makefile = (ROOT / "Makefile").read_text()
+    assert "make .venv/.installed" in container["postCreateCommand"]
+    assert "INSTALLED := .venv/.installed" in makefile
+    assert "--requirement requirements.txt" in makefile
+    binder = ROOT / ".binder"
+    line = (binder / "requirements.txt").read_text().strip()
+    assert (binder / line.removeprefix("-r ")).resolve() == ROOT / "requirements.txt"
+    python = (binder / "runtime.txt").read_text().strip()
+    assert container["image"] == python.replace("-", ":")
+    if os.name == "posix":
+        assert os.access(binder / "postBuild", os.X_OK)
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "CODE_OF_CONDUCT.md"]
+)
+def test_links_of_documents_lead_somewhere(name):
+    text = re.sub(
+        r"`[^`]*`|```.*?```", "", (ROOT / name).read_text("utf-8"), flags=re.S
+    )
+    for link in re.findall(r"\]\(([^)#]+)", text):
+        assert "://" in link or (ROOT / link).exists(), link
+
+
+@pytest.fixture(scope="session")
+def unpacked(site, tmp_path_factory):
+    """Pack the site twice, compare, and unpack it into an empty folder."""
+    archives = []
+    for name in ("first", "second"):
+        output = tmp_path_factory.mktemp(name)
+        command = [sys.executable, ROOT / "tools" / "release.py", site, output]
+        subprocess.run(command, check=True, capture_output=True)
+        archives += output.glob("*.zip")
+    assert archives[0].read_bytes() == archives[1].read_bytes()
+    folder = tmp_path_factory.mktemp("unpacked")
+    with zipfile.ZipFile(archives[0]) as archive:
+        archive.extractall(folder)
+    (course,) = folder.iterdir()
+    assert course.name == archives[0].stem
+    return course
+
+
+def test_archive_holds_the_course(site, unpacked):
+    listed = ["git", "-C", str(ROOT), "ls-tree", "-r", "--name-only", "-z", "HEAD"]
+    tracked = subprocess.run(listed, check=True, capture_output=True).stdout
+    built = [f"_build/html/{file.relative_to(site)}" for file in site.rglob("*.*")]
+    for name in filter(None, [*tracked.decode().split("\0"), *built]):
+        assert (unpacked / name).exists(), name
+    shown = (unpacked / "_build" / "html" / "index.html").read_bytes()
+    assert shown == (site / "index.html").read_bytes()
+
+
+def test_archive_opens_without_a_server_and_with_one(browser, serve, unpacked):
+    context = browser.new_context(offline=False)
+    for base in (unpacked.as_uri(), serve(unpacked)):
+        page = context.new_page()
+        asked, problems = [], []
+        page.on("request", lambda request, asked=asked: asked.append(request.url))
+        page.on("requestfailed", lambda r, p=problems: p.append(r.url))
+        page.on("pageerror", lambda error, p=problems: p.append(str(error)))
+        page.goto(f"{base}/index.html")
+        page.wait_for_url("**/_build/html/index.html")
+        page.get_by_role("link", name="Start with chapter 1").click()
+        page.wait_for_url(f"**/{OTHER}.html")
+        page.wait_for_load_state("networkidle")
+        assert not problems
+        assert all(url.startswith((base, "data:", "blob:")) for url in asked)
+        page.close()
+    context.close()
