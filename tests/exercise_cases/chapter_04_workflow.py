@@ -1,0 +1,439 @@
+"""Misconceptions and other solutions for the exercises of chapter 04."""
+
+from . import Case, Mutant
+
+LINE = ("imports", "make-line", "split-80-20", "linear-regression-model")
+TRAINED = (*LINE, "train-and-test")
+
+CASES = {
+    "ex-04-three-sets": Case(
+        needs=("imports", "make-line"),
+        mutants=(
+            Mutant("round(train * len(X))", "int(train * len(X))", "`int` cuts off"),
+            Mutant("(second, len(X))", "(second, 2 * second - first)", "in no set"),
+            Mutant("(second, len(X))", "(first, len(X))", "in two sets"),
+            Mutant("return parts", "return parts[::2] + parts[1::2]", "in pairs"),
+            Mutant(
+                "    parts = []",
+                "    X = X[torch.randperm(len(X))]\n    parts = []",
+                "no longer in their order",
+            ),
+        ),
+        other="""
+def three_way_split(X, y, train, validation):
+    sizes = [round(share * X.shape[0]) for share in (train, validation)]
+    sizes.append(X.shape[0] - sum(sizes))
+    pairs = zip(X.split(sizes), y.split(sizes))
+    return tuple(part for pair in pairs for part in pair)
+""",
+    ),
+    "ex-04-seeds": Case(
+        needs=LINE,
+        mutants=(
+            Mutant(
+                "    torch.manual_seed(seed)\n    model = LinearRegressionModel()",
+                "    model = LinearRegressionModel()\n    torch.manual_seed(seed)",
+                "before the model draws",
+            ),
+            Mutant("manual_seed(seed)", "manual_seed(42)", "use the argument"),
+            Mutant(
+                "model.weights.item(), model.bias.item()",
+                "model.bias.item(), model.weights.item()",
+                "changed places",
+            ),
+            Mutant(
+                "model.weights.item(), model.bias.item()",
+                "model.weights, model.bias",
+                "holds tensors",
+            ),
+        ),
+        other="""
+def initial_parameters(seed):
+    generator = torch.manual_seed(seed)
+    state = LinearRegressionModel().state_dict()
+    return [float(state[name]) for name in ("weights", "bias")]
+""",
+    ),
+    "ex-04-no-seed": Case(
+        needs=(*TRAINED, "linear-model"),
+        mutants=(
+            Mutant(
+                "    model = LinearRegressionModelV2()",
+                "    torch.manual_seed(42)\n    model = LinearRegressionModelV2()",
+                "a seed is set",
+            ),
+            Mutant(
+                "for _ in range(3):\n    model = LinearRegressionModelV2()\n",
+                "model = LinearRegressionModelV2()\nfor _ in range(3):\n",
+                "a new model in each",
+            ),
+            Mutant("epochs=1000", "epochs=20", "trained for 1000 epochs"),
+            Mutant(
+                "starts.append([layer.weight.item(), layer.bias.item()])",
+                "starts.append([layer.weight, layer.bias])",
+                "they were trained along",
+            ),
+        ),
+        other="""
+models = [LinearRegressionModelV2() for _ in range(3)]
+def both(model):
+    return tuple(p.detach().flatten()[0].clone() for p in model.parameters())
+starts = [both(model) for model in models]
+for model in models:
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    for _ in range(1000):
+        optimizer.zero_grad()
+        (model(X_train) - y_train).abs().mean().backward()
+        optimizer.step()
+finishes = [both(model) for model in models]
+""",
+    ),
+    "ex-04-plane": Case(
+        needs=TRAINED,
+        mutants=(
+            Mutant("out_features=1)", "out_features=1, bias=False)", "has no bias"),
+            Mutant("epochs=500", "epochs=5", "Train for longer"),
+            Mutant("nn.MSELoss()", "nn.L1Loss()", "steps get shorter"),
+            Mutant(
+                "heights[:80], points[80:], heights[80:]",
+                "heights[:80, 0], points[80:], heights[80:, 0]",
+                "the mean height everywhere",
+            ),
+            Mutant(
+                "nn.Linear(in_features=2, out_features=1)\n",
+                "nn.Sequential(nn.Linear(2, 1), nn.Flatten(0))\n"
+                "heights = heights[:, 0]\n",
+                "one number a point is (3, 1)",
+            ),
+        ),
+        other="""
+plane = nn.Linear(2, 1)
+optimizer = torch.optim.Adam(plane.parameters(), lr=0.05)
+for _ in range(500):
+    optimizer.zero_grad()
+    (plane(points) - heights).square().mean().backward()
+    optimizer.step()
+""",
+    ),
+    "ex-04-mse": Case(
+        needs=TRAINED,
+        mutants=(
+            Mutant("nn.L1Loss()(model", "loss_fn(model", "the mean of the squares"),
+            Mutant("(data[2]), data[3]", "(data[0]), data[1]", "on the training set"),
+            Mutant("    torch.manual_seed(42)\n", "", "from seed 42"),
+            Mutant("data, loss_fn,", "data, nn.L1Loss(),", "arguments arrive"),
+            Mutant("epochs=epochs)", "epochs=400)", "arguments arrive"),
+        ),
+        other="""
+def mae_after(loss_fn, lr, epochs=400):
+    torch.manual_seed(42)
+    model = LinearRegressionModel()
+    optimizer = torch.optim.SGD(model.parameters(), lr)
+    for _ in range(epochs):
+        optimizer.zero_grad()
+        loss_fn(model(X_train), y_train).backward()
+        optimizer.step()
+    with torch.no_grad():
+        return (y_test - model(X_test)).abs().mean()
+""",
+    ),
+    "ex-04-best": Case(
+        needs=LINE,
+        mutants=(
+            Mutant(
+                "copy.deepcopy(model.state_dict())",
+                "model.state_dict()",
+                "they were trained on",
+            ),
+            Mutant(
+                "loss_fn(model(X[30:40]), y[30:40])",
+                "loss_fn(model(X[40:]), y[40:])",
+                "chosen by the last ten points",
+            ),
+            Mutant(
+                "loss_fn(model(X[30:40]), y[30:40])",
+                "loss_fn(model(X[:30]), y[:30])",
+                "on the training points",
+            ),
+            Mutant(
+                "loss_fn(model(X[:30]), y[:30])",
+                "loss_fn(model(X[:40]), y[:40])",
+                "on the validation set too",
+            ),
+            Mutant(
+                "best_loss, best_epoch = validation_loss, epoch\n",
+                "best_loss, best_epoch = validation_loss, epoch + 1\n",
+                "count epochs from 0",
+            ),
+            Mutant("best_model.load_state_dict(best_state)\n", "", "load it"),
+        ),
+        other="""
+torch.manual_seed(42)
+model = LinearRegressionModel()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+log = []
+for epoch in range(300):
+    optimizer.zero_grad()
+    (model(X[:30]) - y[:30]).abs().mean().backward()
+    optimizer.step()
+    with torch.no_grad():
+        loss = (model(X[30:40]) - y[30:40]).abs().mean()
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    log.append((loss, epoch, state))
+best_loss, best_epoch, best_state = min(log, key=lambda row: row[0])
+best_model = LinearRegressionModel()
+best_model.load_state_dict(best_state)
+""",
+    ),
+    "ex-04-resume": Case(
+        needs=(*TRAINED, "model-0", "save-state"),
+        mutants=(
+            Mutant(
+                'optimizer.load_state_dict(loaded["optimizer"])\n',
+                "",
+                "Did the new optimizer get its state",
+            ),
+            Mutant(
+                """    "optimizer": optimizer.state_dict(),
+}
+path = models / "checkpoint.pth"
+torch.save(checkpoint, path)
+
+loaded = torch.load(path, map_location="cpu", weights_only=True)
+resumed, optimizer = start_training()
+resumed.load_state_dict(loaded["model"])
+optimizer.load_state_dict(loaded["optimizer"])
+""",
+                """}
+path = models / "checkpoint.pth"
+torch.save(checkpoint, path)
+
+loaded = torch.load(path, map_location="cpu", weights_only=True)
+resumed, optimizer = start_training()
+resumed.load_state_dict(loaded["model"])
+""",
+                "no state of the optimizer",
+            ),
+            Mutant("lr=0.01, momentum=0.9)", "lr=0.01)", "remembers nothing"),
+            Mutant('"epochs": 50', '"epochs": 0', "50 epochs are done"),
+            Mutant(
+                "train_and_test(resumed, data, loss_fn, optimizer, epochs=50)\n",
+                "resumed = straight\n",
+                "the same model",
+            ),
+            Mutant(
+                "train_and_test(resumed, data, loss_fn, optimizer, epochs=50)\n",
+                "",
+                "50 more epochs are to come",
+            ),
+        ),
+        other="""
+def advance(model, optimizer, epochs):
+    for _ in range(epochs):
+        optimizer.zero_grad()
+        nn.functional.l1_loss(model(X_train), y_train).backward()
+        optimizer.step()
+
+
+def fresh():
+    torch.manual_seed(42)
+    model = LinearRegressionModel()
+    return model, torch.optim.SGD(model.parameters(), 0.01, 0.9)
+
+
+straight, first = fresh()
+advance(straight, first, 100)
+early, second = fresh()
+advance(early, second, 50)
+together = {"net": early.state_dict(), "sgd": second.state_dict(), "done": 50}
+torch.save(together, models / "checkpoint.pth")
+resumed, third = fresh()
+together = torch.load(models / "checkpoint.pth", weights_only=True)
+resumed.load_state_dict(together["net"])
+third.load_state_dict(together["sgd"])
+advance(resumed, third, 100 - together["done"])
+""",
+    ),
+    "ex-04-from-memory": Case(
+        needs=(*LINE, "model-0", "save-state"),
+        mutants=(
+            Mutant(
+                "my_loaded_model = nn.Linear(in_features=1, out_features=1).to(device)",
+                "my_loaded_model = my_model",
+                "one model",
+            ),
+            Mutant("my_loaded_model.load_state_dict(state)\n", "", "copied into it"),
+            Mutant("    optimizer.zero_grad()\n", "", "gradients are cleared"),
+            Mutant(
+                "    optimizer.step()\n",
+                "    optimizer.zero_grad()\n    optimizer.step()\n",
+                "off by up to",
+            ),
+            Mutant("-0.5 * features", "0.5 * features", "makes it fall"),
+            Mutant(
+                "train_y, test_y = labels[:split], labels[split:]",
+                "train_y, test_y = labels[:split, 0], labels[split:, 0]",
+                "the same shape, (N, 1)",
+            ),
+        ),
+        other="""
+x = torch.arange(100).unsqueeze(1)[torch.randperm(100)] / 100
+t = 0.9 - x / 2
+class Line(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(1, 1)
+    def forward(self, x):
+        return self.layer(x)
+my_model = Line()
+optimizer = torch.optim.SGD(my_model.parameters(), lr=0.01)
+for _ in range(1000):
+    my_model.zero_grad()
+    nn.functional.l1_loss(my_model(x[:80]), t[:80]).backward()
+    optimizer.step()
+torch.save(my_model.state_dict(), models / "mine.pt")
+my_loaded_model = Line()
+my_loaded_model.load_state_dict(torch.load(models / "mine.pt"))
+""",
+    ),
+}
+
+SETUP = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+model = nn.Linear(1, 1)
+X, y = torch.rand(20, 1), torch.rand(20, 1)
+"""
+
+FACTS = {
+    "Question 1": SETUP
+    + """
+optimizer = torch.optim.SGD([model.weight], lr=0.1)  # not the bias
+nn.functional.mse_loss(model(X), y).backward()
+before = [p.detach().clone() for p in model.parameters()]
+gradients = [p.grad.clone() for p in model.parameters()]
+optimizer.step()
+assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), gradients))
+torch.testing.assert_close(model.weight.detach(), before[0] - 0.1 * gradients[0])
+assert torch.equal(model.bias, before[1]) and gradients[1] != 0
+assert optimizer.param_groups[0]["lr"] == 0.1
+optimizer.zero_grad()
+assert model.weight.grad is None
+""",
+    "Question 2": SETUP
+    + """
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+losses = []
+for _ in range(5):
+    loss = nn.functional.mse_loss(model(X), y)
+    loss.backward()
+    optimizer.zero_grad()
+    optimizer.step()
+    losses.append(loss.item())
+    assert model.weight.grad is None
+assert len(set(losses)) == 1
+""",
+    "Question 3": SETUP
+    + """
+dropout, ones = nn.Dropout(), torch.ones(100)
+assert not torch.equal(dropout(ones), ones)
+assert torch.equal(dropout.eval()(ones), ones)
+same = model(X)
+assert torch.equal(model.eval()(X), same)
+assert model(X).requires_grad
+with torch.inference_mode():
+    assert not model(X).requires_grad
+with torch.no_grad():
+    assert not model(X).requires_grad
+""",
+    "Question 4": SETUP
+    + """
+try:
+    model.to("meta")(X)
+except RuntimeError as error:
+    assert "meta" in str(error) and "cpu" in str(error)
+else:
+    raise AssertionError("two devices met without an error")
+assert X.device.type == "cpu"
+X.to("meta")
+assert X.device.type == "cpu"
+assert model(X.to("meta")).device.type == "meta"
+""",
+    "Question 5": """
+import torch
+
+x = torch.linspace(0, 1, 50, dtype=torch.float64)
+for truth, far_is_worse in [(x**2, True), (0.7 * x + 0.1 * torch.sin(40 * x), False)]:
+    table = torch.stack([x, torch.ones_like(x)], dim=1)
+    w, b = torch.linalg.lstsq(table, truth).solution
+    inside = (w * x + b - truth).abs().mean()
+    beyond = 4.0 if far_is_worse else 1.4
+    outside = (w * 2 + b - beyond).abs()
+    assert 0.03 < inside < 0.1
+    assert (outside > 3 * inside) == far_is_worse
+""",
+    "Question 6": """
+import builtins
+import pickle
+import tempfile
+import torch
+
+
+class Surprise:
+    def __reduce__(self):
+        return exec, ("import builtins; builtins.course_surprise = True",)
+
+
+with tempfile.TemporaryDirectory() as folder:
+    bad, good = f"{folder}/bad.pth", f"{folder}/good.pth"
+    torch.save({"weights": Surprise()}, bad)
+    torch.save(torch.nn.Linear(1, 1).state_dict(), good)
+    try:
+        torch.load(bad, weights_only=True)
+    except pickle.UnpicklingError as error:
+        assert "`weights_only` set to `False`" in str(error)
+    else:
+        raise AssertionError("the file was not refused")
+    assert not hasattr(builtins, "course_surprise")
+    torch.load(bad, map_location="cpu", weights_only=False)
+    assert builtins.course_surprise
+    del builtins.course_surprise
+    assert list(torch.load(good, weights_only=True)) == ["weight", "bias"]
+""",
+    "Question 7": """
+import torch
+
+layer = torch.nn.Linear(in_features=3, out_features=2)
+assert layer(torch.zeros(8, 50, 3)).shape == (8, 50, 2)
+assert layer(torch.zeros(50, 3)).shape == (50, 2)
+assert layer(torch.zeros(3, 50).T).shape == (50, 2)
+try:
+    layer(torch.zeros(3, 50))
+except RuntimeError as error:
+    assert "shapes cannot be multiplied" in str(error)
+else:
+    raise AssertionError("the wrong last dimension was accepted")
+""",
+    "Question 8": """
+import torch
+
+torch.manual_seed(42)
+w, b = torch.randn(1).requires_grad_(), torch.randn(1).requires_grad_()
+optimizer = torch.optim.SGD([w, b], lr=0.01)
+x = torch.arange(0, 0.8, 0.02)
+y = 0.7 * x + 0.3
+losses = []
+for _ in range(1000):
+    loss = (w * x + b - y).abs().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    losses.append(loss.item())
+shown = losses[200::100]
+assert max(shown) - min(shown) < 1e-5
+assert max(losses[200:]) > 2 * min(losses[200:]) > 1e-4
+assert (0.7 * x + 0.3 - y).abs().mean() == 0
+""",
+}
