@@ -12,17 +12,20 @@ import numpy as np
 import resvg_py
 from PIL import Image
 
-# Sets that allow sharing without a share-alike condition, with the version used.
-SETS = {
-    "noto": "1.2.9",
-    "noto-v1": "1.2.5",
-    "twemoji": "1.2.5",
-    "fluent-emoji": "1.2.7",
-    "fluent-emoji-flat": "1.2.6",
-    "emojione": "1.2.3",
-    "fxemoji": "1.2.2",
-    "streamline-emojis": "1.2.4",
-}
+HERE = Path(__file__).parent
+NODE_MODULES = HERE / "node_modules"
+# Sets that allow sharing without a share-alike condition; data/package.json says
+# which version of each.
+SETS = (
+    "noto",
+    "noto-v1",
+    "twemoji",
+    "fluent-emoji",
+    "fluent-emoji-flat",
+    "emojione",
+    "fxemoji",
+    "streamline-emojis",
+)
 COLUMNS = 20
 
 
@@ -50,7 +53,9 @@ def find(node_modules, wanted):
     ------
     label, origin, name, licence, svg : str
     """
-    for origin, version in SETS.items():
+    versions = json.loads((HERE / "package.json").read_text(encoding="utf-8"))
+    for origin in SETS:
+        version = versions["dependencies"][f"@iconify-json/{origin}"]
         folder = Path(node_modules) / "@iconify-json" / origin
         about, info, icons = (
             json.loads((folder / f"{part}.json").read_text(encoding="utf-8"))

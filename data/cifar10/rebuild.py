@@ -1,8 +1,7 @@
 """Rebuild drawings.webp and drawings.json from eight npm icon packages.
 
-In the root of the repository: ``npm install`` the packages and versions that
-data/emoji.py names, then ``python data/cifar10/rebuild.py``; with Pillow 13.0.0 and
-resvg-py 0.5.0.
+In the root of the repository: ``npm install --prefix data``, then ``python
+data/cifar10/rebuild.py``; with Pillow 13.0.0 and resvg-py 0.5.0.
 """
 
 import sys
@@ -36,7 +35,7 @@ SKIP = {
 }
 
 
-def rebuild(node_modules="node_modules"):
+def rebuild(node_modules=emoji.NODE_MODULES):
     """Render the drawings of the ten classes."""
     wanted = {label: names.split() for label, names in WANTED.items()}
     return emoji.draw(node_modules, wanted, SIDE, SKIP)

