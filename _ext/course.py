@@ -7,10 +7,12 @@ It is the only place for Python that runs while the book is built.
 import os
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 from docutils import nodes
 from sphinx.ext.mathjax import html_visit_displaymath, html_visit_math
 from sphinx.transforms import SphinxTransform
+from sphinx.util.images import get_image_size
 from sphinx_exercise.nodes import exercise_subtitle
 
 # Runs after the two deferred KaTeX scripts. Sphinx has already told formulas from
@@ -32,6 +34,21 @@ document.addEventListener("DOMContentLoaded", async () => {
   window.addEventListener("resize", letKeyboardScroll);
 });
 """
+
+# The start of a picture's tag, and the name of its file.
+PICTURE = re.compile(r'<img (?=[^>]*\bsrc="[^"]*\b_images/([^"/]+)")')
+
+AT_ONCE = ("documentation_options.js", "progress.js")
+
+# What the theme copies and no page of this site loads: icons as a script, fonts in a
+# form that no browser needs any more, source maps, and live code.
+NEVER_LOADED = (
+    "scripts/fontawesome.js*",
+    "sphinx-thebe.*",
+    "*webpack-macros.html",
+    "**/*.ttf",
+    "**/*.map",
+)
 
 # A header cell that heads nothing: the corner of a table.
 EMPTY_HEADER = re.compile(r"<th\b([^>]*)>(?:\s|&nbsp;|<p>\s*</p>)*</th>")
@@ -66,7 +83,7 @@ def configure(app, config):
 
 
 def choose_assets(app, pagename, templatename, context, doctree):
-    """Load KaTeX on the pages that hold a formula, and thebe on none."""
+    """Load KaTeX on the pages that hold a formula, thebe on none, and text first."""
     # In place: the lists are the builder's own, which add_css_file appends to.
     context["script_files"][:] = [
         script
@@ -81,14 +98,47 @@ def choose_assets(app, pagename, templatename, context, doctree):
         app.add_js_file("katex/katex.min.js", loading_method="defer")
         app.add_js_file("katex/auto-render.min.js", loading_method="defer")
         app.add_js_file(None, body=RENDER_MATH)
+    # Scripts run once the page has been read, so that none keeps it from being shown,
+    # less those that scripts within the page call. The search page calls them all.
+    if pagename != "search":
+        context["script_files"][:] = [
+            type(script)(
+                script.filename,
+                priority=script.priority,
+                **script.attributes | {"defer": "defer"},
+            )
+            if script.filename and Path(script.filename).name not in AT_ONCE
+            else script
+            for script in context["script_files"]
+        ]
 
 
 def mend_markup(app, pagename, templatename, context, doctree):
-    """Mend what keeps assistive technology from reading tables and folded cells."""
+    """Mend what keeps assistive technology from reading tables and folded cells.
+
+    Pictures load when they come near; their place is kept, so that nothing jumps.
+    """
+    files = {name: path for path, name in app.builder.images.items()}
+
+    def keep_place(tag):
+        path = files.get(unquote(tag[1]))
+        size = get_image_size(Path(app.srcdir, path)) if path else None
+        place = f'width="{size[0]}" height="{size[1]}" ' if size else ""
+        return f'{tag[0]}loading="lazy" {place}'
+
     if "body" in context:
-        body = EMPTY_HEADER.sub(r"<td\1></td>", context["body"])
+        body = PICTURE.sub(keep_place, context["body"])
+        body = EMPTY_HEADER.sub(r"<td\1></td>", body)
         # MyST-NB hides the visible "Show code cell source" behind this name.
         context["body"] = body.replace(' aria-label="Toggle hidden content"', "")
+
+
+def drop_unused(app, error):
+    """Delete from the site what none of its pages loads."""
+    if not error and app.builder.format == "html":
+        for pattern in NEVER_LOADED:
+            for file in Path(app.outdir, "_static").glob(pattern):
+                file.unlink()
 
 
 class ExerciseTitles(SphinxTransform):
@@ -120,4 +170,5 @@ def setup(app):
     app.connect("config-inited", configure)
     app.connect("html-page-context", choose_assets, priority=900)
     app.connect("html-page-context", mend_markup)
+    app.connect("build-finished", drop_unused)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
