@@ -1,0 +1,707 @@
+"""Checkers for the exercises of chapter 05."""
+
+import random
+from itertools import pairwise
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn import datasets
+from sklearn.model_selection import train_test_split
+from torch import nn
+
+from ._engine import call, exercise, explain, require
+
+
+def _asked(model, x):
+    """Return the outputs of a model in evaluation mode, on the CPU."""
+    parameter = next(model.parameters(), x)
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.inference_mode():
+            return model(x.to(parameter.device)).cpu()
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def _split(points, labels):
+    """Split as the chapter does: X, y, X, y."""
+    parts = train_test_split(points, labels, test_size=0.2, random_state=42)
+    return [parts[i] for i in (0, 2, 1, 3)]
+
+
+def _reference(data, sizes, activation, loss_fn, make_optimizer, epochs):
+    """Train layers of these sizes from seed 42; return the model and its losses."""
+    torch.manual_seed(42)
+    layers = []
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), activation()]
+    model = nn.Sequential(*layers[:-1])
+    optimizer = make_optimizer(model.parameters())
+    losses = []
+    for _ in range(epochs):
+        loss = loss_fn(model(data[0]).squeeze(dim=1), data[1])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return model, losses
+
+
+def _sgd(lr):
+    return lambda parameters: torch.optim.SGD(parameters, lr=lr)
+
+
+def _rings():
+    points, labels = datasets.make_circles(1000, noise=0.03, random_state=42)
+    return _split(torch.from_numpy(points).float(), torch.from_numpy(labels).float())
+
+
+def _blobs(spread=1.5):
+    points, labels = datasets.make_blobs(
+        1000, 2, centers=4, cluster_std=spread, random_state=42
+    )
+    return _split(torch.from_numpy(points).float(), torch.from_numpy(labels).long())
+
+
+def _number(value, name):
+    with explain((TypeError, ValueError, RuntimeError), f"{name} is not one number."):
+        return float(value)
+
+
+@exercise(
+    "ex-05-loss-by-hand",
+    hint="first a probability from each logit, then minus the logarithm of the "
+    "probability that was given to the true class.",
+    shown="The loss of a sample is minus the logarithm of the probability of its true "
+    "class, and the loss of a batch is the mean of that.",
+)
+def loss_by_hand(bce_by_hand):
+    for positive in (1.0, 0.0, 0.4):
+        z = 2 * torch.randn(random.randint(4, 30))
+        labels = (torch.rand(len(z)) < positive).float()
+        result = call(bce_by_hand, z, labels)
+        require(
+            isinstance(result, (tuple, list)) and len(result) == 2,
+            "The result is not a pair: the loss of each sample, and their mean.",
+        )
+        each, mean = result
+        expected = F.binary_cross_entropy_with_logits(z, labels, reduction="none")
+        require(
+            isinstance(each, torch.Tensor) and each.shape == z.shape,
+            "The first result is not one loss a sample.",
+        )
+        require(
+            not each.isnan().any() and not torch.allclose(each, -labels * z.log()),
+            "There is a logarithm of something that is no probability: a logit can be "
+            "any number, the sigmoid makes a probability of it.",
+        )
+        p = torch.sigmoid(z)
+        require(
+            not torch.allclose(each, -expected, atol=1e-5),
+            "The losses are below zero: the logarithm of a probability is negative, "
+            "and the loss is minus that.",
+        )
+        require(
+            positive == 1 or not torch.allclose(each, -labels * p.log(), atol=1e-5),
+            "Samples of class 0 cost nothing, whatever the model says: the second "
+            "term of the formula is theirs.",
+        )
+        twice = F.binary_cross_entropy_with_logits(p, labels, reduction="none")
+        require(
+            not torch.allclose(each, twice, atol=1e-5),
+            "The sigmoid is applied twice.",
+        )
+        require(
+            torch.allclose(each, expected, atol=1e-4),
+            "The losses of the samples differ from binary cross-entropy.",
+        )
+        mean = _number(mean, "The mean")
+        require(
+            abs(mean - expected.sum()) > 1e-3 or len(z) == 1,
+            "The second result is the sum, which grows with the size of the batch.",
+        )
+        require(abs(mean - expected.mean()) < 1e-4, "The second is not the mean.")
+
+
+@exercise(
+    "ex-05-collapse",
+    hint="two layers are in the text; begin with the first layer, or with the "
+    "identity, and take in one layer after the other.",
+    shown="However many affine layers there are, one does the same.",
+)
+def collapse(collapse):
+    for count in (1, 2, 3, 5):
+        widths = [random.randint(2, 9) for _ in range(count + 1)]
+        layers = [nn.Linear(a, b) for a, b in pairwise(widths)]
+        before = [layer.weight.clone() for layer in layers]
+        with explain(
+            RuntimeError,
+            f"It fails for layers of the widths {widths}: the layer that comes later "
+            "stands on the left of the product, its weight as it is stored.",
+        ):
+            one = call(collapse, layers)
+        require(isinstance(one, nn.Linear), "The result is not an `nn.Linear`.")
+        require(
+            all(torch.equal(a, b.weight) for a, b in zip(before, layers, strict=True)),
+            "The given layers have been changed.",
+        )
+        require(
+            one.weight.shape == (widths[-1], widths[0]),
+            f"For widths {widths} the weight has the shape {tuple(one.weight.shape)}.",
+        )
+        x = torch.randn(20, widths[0])
+        with torch.no_grad():
+            right, found = nn.Sequential(*layers)(x), one(x)
+            weight = torch.eye(widths[0])
+            for layer in layers:
+                weight = layer.weight @ weight
+            last = x @ weight.T + layers[-1].bias
+            added = len({len(layer.bias) for layer in layers}) == 1
+        require(
+            count == 1 or not torch.allclose(found, last, atol=1e-5),
+            "Only the bias of the last layer is in the result: the earlier ones pass "
+            "through the later weights.",
+        )
+        require(
+            torch.allclose(one.weight, weight, atol=1e-5),
+            "The weight is not the product of the weights.",
+        )
+        require(
+            torch.allclose(found, right, atol=1e-4),
+            "The weight is right and the bias is not"
+            + (": it passes through the later weights." if added else "."),
+        )
+
+
+@exercise(
+    "ex-05-stratify",
+    hint="`train_test_split(rare_y, …)` with one array returns two parts, the training "
+    "part first.",
+    shown="Without `stratify` the rare class is a matter of luck, and without "
+    "shuffling the end of the data is the test set.",
+)
+def stratify(plain, stratified, unshuffled):
+    rare_y = np.array([0] * 980 + [1] * 20)
+
+    def parts(**arguments):
+        return [
+            int(part.sum())
+            for part in train_test_split(rare_y, test_size=0.2, **arguments)
+        ]
+
+    for counts, name in [(plain, "plain"), (stratified, "stratified")]:
+        require(
+            len(counts) == 50,
+            f"`{name}` has {len(counts)} entries; there are 50 seeds.",
+        )
+    plain, stratified = [int(n) for n in plain], [int(n) for n in stratified]
+    by_seed = [parts(random_state=seed) for seed in range(50)]
+    require(
+        plain != [train for train, _ in by_seed]
+        and int(unshuffled) != parts(shuffle=False)[0],
+        "These ones are counted in the training set: the test set is the second part.",
+    )
+    require(
+        len(set(stratified)) == 1,
+        "`stratified` varies from seed to seed. The argument `stratify` takes the "
+        "labels whose shares are to be kept.",
+    )
+    require(
+        set(stratified) == {4},
+        f"`stratified` counts {stratified[0]} ones in each test set; a fifth of 20 "
+        "is another number.",
+    )
+    require(
+        len(set(plain)) > 1,
+        "`plain` has the same count for every seed: is `stratify` in there, or one "
+        "seed for all?",
+    )
+    require(
+        plain == [test for _, test in by_seed],
+        "`plain` does not belong to the seeds 0 to 49: give each to `random_state`.",
+    )
+    require(
+        int(unshuffled) == parts(shuffle=False)[1],
+        "`unshuffled` is not the count for `shuffle=False`.",
+    )
+
+
+@exercise(
+    "ex-05-scores",
+    hint="the right predictions are on the diagonal; a row is a true class, a column a "
+    "predicted one.",
+    shown="Precision divides the diagonal by the sums of columns, recall by the sums "
+    "of rows.",
+)
+def scores(scores):
+    for classes in (2, 3, random.randint(4, 7)):
+        matrix = torch.randint(1, 40, (classes, classes))
+        matrix += torch.diag(torch.randint(40, 90, (classes,)))
+        matrix[0, 1:] += 50  # so that rows and columns have different sums
+        right, rows, columns = matrix.diagonal(), matrix.sum(1), matrix.sum(0)
+        result = call(scores, matrix.clone())
+        require(
+            isinstance(result, (tuple, list, torch.Tensor)) and len(result) == 2,
+            "The result is not a pair: precision and recall.",
+        )
+        precision, recall = (torch.as_tensor(part) for part in result)
+        require(
+            precision.shape == recall.shape == (classes,),
+            f"For {classes} classes the shapes are {tuple(precision.shape)} and "
+            f"{tuple(recall.shape)}: one score for each class is wanted, no average.",
+        )
+        require(
+            not (precision.eq(0).all() or recall.eq(0).all()),
+            "All scores are 0: the division `//` cuts off what follows the point.",
+        )
+        require(
+            not torch.allclose(precision.float(), right / rows),
+            "Precision and recall have changed places: precision asks about all that "
+            "were *called* a class, which is a column.",
+        )
+        require(
+            not torch.allclose(precision.float(), right / matrix.sum()),
+            "The diagonal is divided by the number of all samples; divide by those of "
+            "the class.",
+        )
+        require(
+            torch.allclose(precision.float(), right / columns, atol=1e-4),
+            "The first result is not the precision of each class.",
+        )
+        require(
+            torch.allclose(recall.float(), right / rows, atol=1e-4),
+            "The second result is not the recall of each class.",
+        )
+
+
+@exercise(
+    "ex-05-rate",
+    hint="`make_optimizer` takes the parameters of the new model and returns an "
+    "optimizer; `train_and_test` returns all losses.",
+    shown="Your function trains the same model with any optimizer. Now let it run for "
+    "1000 epochs with the four of them.",
+)
+def rate(last_loss):
+    rings = _rings()
+    cases = [
+        (_sgd(0.1), 3),
+        (lambda p: torch.optim.Adam(p, lr=0.01), 40),
+        (lambda p: torch.optim.SGD(p, lr=0.5, momentum=0.9), 25),
+    ]
+    for make_optimizer, epochs in cases:
+        what = (rings, (2, 10, 10, 1), nn.ReLU, nn.BCEWithLogitsLoss(), make_optimizer)
+        _, losses = _reference(*what, epochs + 1)
+        found = _number(call(last_loss, make_optimizer, epochs), "The result")
+        again = _number(call(last_loss, make_optimizer, epochs), "The result")
+        require(
+            abs(found - again) < 1e-5,
+            "Two calls with the same optimizer give two losses: each call makes a new "
+            "model, directly after seed 42.",
+        )
+        if min(abs(found - loss) for loss in losses[-2:]) < 2e-4:
+            continue
+        require(
+            abs(found - losses[0]) > 1e-4,
+            "The loss is still that of the new model. Is it the last entry of the "
+            "record, and did the optimizer get the parameters of the model that is "
+            "trained?",
+        )
+        model, _ = _reference(*what, epochs)
+        outputs = _asked(model, rings[2]).squeeze(dim=1)
+        test_loss = F.binary_cross_entropy_with_logits(outputs, rings[3])
+        require(abs(found - test_loss) > 2e-4, "This is the loss on the test set.")
+        require(
+            False,
+            f"After {epochs} epochs the training loss of a `CircleModelV2` is "
+            f"{losses[-2]:.4f}, not {found:.4f}.",
+        )
+
+
+@exercise(
+    "ex-05-spread",
+    hint="the lines of the chapter that make, split and learn the blobs go into the "
+    "function, with `spread` in one place.",
+    shown="Where blobs overlap, points of two classes lie in the same place, and no "
+    "boundary can tell them apart.",
+)
+def spread(blob_accuracy):
+    what = ((2, 8, 8, 4), nn.Identity, nn.CrossEntropyLoss(), _sgd(0.1))
+
+    def reached(data, epochs, *, on):
+        model, _ = _reference(data, *what, epochs)
+        X, y = {"training": data[:2], "test": data[2:]}[on]
+        return (_asked(model, X).argmax(dim=1) == y).float().mean().item()
+
+    for width in (1.0, 4.0):
+        data = _blobs(width)
+        found = _number(call(blob_accuracy, width), "The result")
+        expected = reached(data, 100, on="test")
+        if abs(found - expected) < 0.011:
+            continue
+        require(
+            abs(found - reached(_blobs(), 100, on="test")) > 0.001,
+            f"A spread of {width} gives the accuracy of 1.5: does the argument reach "
+            "`make_blobs`?",
+        )
+        for epochs in (100, 99):  # a record has its training score before the step
+            require(
+                abs(found - reached(data, epochs, on="training")) > 0.004,
+                "This is the accuracy on the training set.",
+            )
+        require(
+            False,
+            f"With a spread of {width}, a test accuracy of {expected:.3f} is to be "
+            f"expected after 100 epochs, not {found:.3f}. Do data, split and model "
+            "have the seed 42?",
+        )
+
+
+@exercise(
+    "ex-05-blob-relu",
+    hint="`BlobModel` has an argument for it, which wants the class, without brackets.",
+    shown="A bend that the data do not ask for makes the way longer and the end no "
+    "better.",
+)
+def blob_relu(record_relu):
+    with explain((TypeError, KeyError), "`record_relu` has no `train_loss`."):
+        losses = torch.tensor([float(loss) for loss in record_relu["train_loss"]])
+    require(len(losses) == 100, f"The record has {len(losses)} epochs, not 100.")
+    what = ((2, 8, 8, 4), nn.CrossEntropyLoss())
+    expected = {}
+    for activation in (nn.ReLU, nn.Identity):
+        sizes, loss_fn = what
+        run = _reference(_blobs(), sizes, activation, loss_fn, _sgd(0.1), 100)
+        expected[activation] = torch.tensor(run[1])
+    require(
+        not torch.allclose(losses, expected[nn.Identity], atol=1e-3),
+        "This is the record of the model without a bend.",
+    )
+    require(
+        abs(losses[0] - expected[nn.ReLU][0]) < 1e-3,
+        f"The training begins with a loss of {losses[0]:.4f}, and a `BlobModel` with "
+        f"ReLU from seed 42 with {expected[nn.ReLU][0]:.4f}. Is the seed set directly "
+        "before the model is made, and is the activation `nn.ReLU`?",
+    )
+    require(
+        torch.allclose(losses, expected[nn.ReLU], atol=0.02),
+        "It begins well and goes on differently: the settings of the chapter are SGD "
+        "with a learning rate of 0.1 and `loss_fn_4`.",
+    )
+
+
+@exercise(
+    "ex-05-blob-rate",
+    hint="set the seed, make the model with that width, the optimizer with that rate, "
+    "train, take the last entry of `train_loss`.",
+    shown="Your function measures any pair. Now look at the four rates and the three "
+    "widths.",
+)
+def blob_rate(last_blob_loss):
+    blobs = _blobs()
+    for lr, units in [(0.05, 8), (0.1, 3), (0.02, 16)]:
+        runs = {}
+        for activation in (nn.Identity, nn.ReLU):
+            sizes = (2, units, units, 4)
+            what = (blobs, sizes, activation, nn.CrossEntropyLoss(), _sgd(lr))
+            runs[activation] = _reference(*what, 101)[1]
+        losses = runs[nn.Identity]
+        found = _number(call(last_blob_loss, lr, units), "The result")
+        again = _number(call(last_blob_loss, lr, units), "The result")
+        require(
+            abs(found - again) < 1e-5,
+            "Two calls with the same arguments give two losses: the seed is set in "
+            "the function, directly before the model is made.",
+        )
+        asked = f"With a learning rate of {lr} and {units} hidden units"
+        if min(abs(found - loss) for loss in losses[-2:]) < 1e-3:
+            continue
+        require(abs(found - losses[0]) > 1e-4, f"{asked}, this is the loss of epoch 0.")
+        require(
+            abs(found - runs[nn.ReLU][-2]) > 1e-3,
+            f"{asked}, this is the loss of a model with ReLU; the linear one is meant.",
+        )
+        require(
+            False,
+            f"{asked}, the last training loss is {losses[-2]:.4f}, not {found:.4f}. "
+            "Do both arguments arrive, and are there 100 epochs?",
+        )
+
+
+def _straight(model, x):
+    """Tell whether a model is affine at midpoints."""
+    a, b = x.chunk(2)
+    middle = _asked(model, (a + b) / 2)
+    ends = (_asked(model, a) + _asked(model, b)) / 2
+    return (middle - ends).abs().max() < 1e-3 * (1 + ends.abs().max())
+
+
+def _called(outputs, name):
+    """Return the predicted classes from logits (N,), (N, 1) or (N, C)."""
+    if outputs.ndim == 2 and outputs.shape[1] > 1:
+        return outputs.argmax(dim=1)
+    outputs = outputs.reshape(len(outputs))
+    require(
+        outputs.min() < 0,
+        f"`{name}` never answers below 0, so a threshold of 0 finds class 1 only: a "
+        "model returns logits, without a sigmoid or a ReLU at its end.",
+    )
+    return (outputs > 0).long()
+
+
+@exercise(
+    "ex-05-moons",
+    hint="as for the rings: floats, a split, one logit, `BCEWithLogitsLoss`, the five "
+    "steps. What differs between the two models stands between their layers.",
+    shown="Your models do on new moons what you said they do, and only one of them can "
+    "bend.",
+)
+def moons(moon_linear, moon_relu, linear_accuracy, relu_accuracy):
+    points, labels = datasets.make_moons(
+        1000, noise=0.1, random_state=random.randint(1000, 9999)
+    )
+    x, y = torch.from_numpy(points).float(), torch.from_numpy(labels)
+    require(
+        isinstance(moon_linear, nn.Module) and isinstance(moon_relu, nn.Module),
+        "The first two answers are not models.",
+    )
+    reached = {}
+    for model, name in [(moon_linear, "moon_linear"), (moon_relu, "moon_relu")]:
+        with explain(RuntimeError, f"`{name}` does not take points, shape (N, 2)."):
+            outputs = _asked(model, x)
+        reached[name] = (_called(outputs, name) == y).float().mean().item()
+    require(
+        _straight(moon_linear, x),
+        "`moon_linear` is not affine: something bends between its layers.",
+    )
+    require(
+        not _straight(moon_relu, x),
+        "`moon_relu` is affine: nothing bends between its layers.",
+    )
+    claimed = {
+        "moon_linear": _number(linear_accuracy, "`linear_accuracy`"),
+        "moon_relu": _number(relu_accuracy, "`relu_accuracy`"),
+    }
+    require(
+        max(claimed.values()) <= 1, "An accuracy is a share, at most 1, not per cent."
+    )
+    require(
+        reached["moon_linear"] > 0.8 and reached["moon_relu"] > 0.95,
+        f"On new moons the models reach {reached['moon_linear']:.2f} and "
+        f"{reached['moon_relu']:.2f}: train them for longer.",
+    )
+    for name, value in claimed.items():
+        require(
+            abs(value - reached[name]) < 0.08,
+            f"You say {value:.2f} for `{name}`; on new moons it reaches "
+            f"{reached[name]:.2f}. Do predictions and labels belong to the same "
+            "points?",
+        )
+
+
+@exercise(
+    "ex-05-real",
+    hint="mean and deviation of each column, `dim=0`, from the first argument only, "
+    "serve for both.",
+    shown="Standardised features make the difference, and no number of the test set "
+    "took part in it.",
+)
+def real(standardise, raw_accuracy, scaled_accuracy, scaled_recall):
+    size = torch.tensor([1000.0, 1.0, 0.01])
+    train = size * (torch.randn(60, 3) + 2)
+    test = size * (3 * torch.randn(25, 3) - 1)
+    result = call(standardise, train.clone(), test.clone())
+    require(
+        isinstance(result, (tuple, list)) and len(result) == 2,
+        "`standardise` does not return two tensors.",
+    )
+    new_train, new_test = result
+    require(
+        new_train.shape == train.shape and new_test.shape == test.shape,
+        "`standardise` changes the shapes.",
+    )
+    everything = torch.cat([train, test])
+    require(
+        not torch.allclose(
+            new_train, (train - everything.mean(0)) / everything.std(0), atol=0.02
+        ),
+        "Mean and deviation are those of all samples: the test set leaks into the "
+        "training.",
+    )
+    require(
+        not torch.allclose(new_test, (test - test.mean(0)) / test.std(0), atol=0.05),
+        "The test set is standardised by its own mean and deviation; a single new "
+        "sample has none, so those of the training set have to serve.",
+    )
+    require(
+        new_train.mean(dim=0).abs().max() < 1e-3,
+        "The columns of the training set do not have mean 0.",
+    )
+    require(
+        (new_train.std(dim=0) - 1).abs().max() < 0.02,
+        "The columns of the training set do not have standard deviation 1.",
+    )
+    right = (test - train.mean(0)) / train.std(0)
+    require(
+        torch.allclose(new_test, right, rtol=0.02, atol=0.02),
+        "The test set is not treated with the numbers of the training set.",
+    )
+    raw = _number(raw_accuracy, "`raw_accuracy`")
+    scaled = _number(scaled_accuracy, "`scaled_accuracy`")
+    recall = _number(scaled_recall, "`scaled_recall`")
+    require(max(raw, scaled, recall) <= 1, "A score is a share, at most 1.")
+    require(
+        scaled > 0.9,
+        f"`scaled_accuracy` is {scaled:.2f}; more than 0.9 is within reach.",
+    )
+    require(
+        raw < 0.85,
+        f"`raw_accuracy` is {raw:.2f}. With SGD at 0.1 the features as they are do not "
+        "get there; was the second training done with them too?",
+    )
+    require(
+        abs(recall - scaled) > 1e-9 or recall == 1,
+        "`scaled_recall` is the accuracy: recall asks only about the malignant "
+        "samples.",
+    )
+    require(
+        recall > 0.8,
+        f"`scaled_recall` is {recall:.2f}: is malignant the positive class, and are "
+        "predictions compared with the labels of the test set?",
+    )
+
+
+@exercise(
+    "ex-05-overfit",
+    hint="`nn.Dropout` is a layer like others in `nn.Sequential`; for the score, think "
+    "of what `eval()` is there for.",
+    shown="Dropout acts in training only, so the score is the same each time. Now "
+    "train with it and without.",
+)
+def overfit(wide_model, score):
+    for share in (0.5, 0.2):
+        model = call(wide_model, share)
+        require(isinstance(model, nn.Module), "`wide_model` does not return a model.")
+        kinds = [type(part) for part in model.modules()]
+        kinds = [kind for kind in kinds if kind in (nn.Linear, nn.ReLU, nn.Dropout)]
+        require(
+            kinds[-1] is nn.Linear,
+            f"The last layer is {kinds[-1].__name__}: dropout or ReLU on the output "
+            "would cut logits, which are the answer.",
+        )
+        require(
+            kinds.count(nn.Dropout) == 2,
+            f"There are {kinds.count(nn.Dropout)} dropout layers; one after each of "
+            "the two ReLUs is meant.",
+        )
+        require(
+            kinds == [nn.Linear, nn.ReLU, nn.Dropout] * 2 + [nn.Linear],
+            "The order of the layers is another one.",
+        )
+        drops = [part.p for part in model.modules() if isinstance(part, nn.Dropout)]
+        require(
+            set(drops) == {share},
+            f"For a share of {share} the layers drop {drops}: use the argument.",
+        )
+        shapes = [tuple(p.shape) for p in model.parameters() if p.ndim == 2]
+        require(
+            shapes == [(64, 2), (64, 64), (1, 64)],
+            f"The weights have the shapes {shapes}.",
+        )
+        device = next(model.parameters()).device
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.mul_(2)
+        points = torch.randn(400, 2)
+        logits = _asked(model, points).squeeze(dim=1)
+        y = (torch.rand(400) < 0.5).float()
+        y[(logits > 0) & (logits < 0.5)] = 1  # a threshold of 0.5 misses these
+        model.train()
+        first = call(score, model, points.to(device), y.to(device))
+        model.train()
+        second = call(score, model, points.to(device), y.to(device))
+        with explain((TypeError, KeyError), "The score has no accuracy or loss."):
+            first = [float(first["accuracy"]), float(first["loss"])]
+            second = [float(second["accuracy"]), float(second["loss"])]
+        require(
+            first == second,
+            "Two scores of one model on the same points differ: dropout is still at "
+            "work, so evaluation mode was forgotten.",
+        )
+        right = ((logits > 0) == y).float().mean().item()
+        half = ((logits > 0.5) == y).float().mean().item()
+        require(
+            abs(first[0] - right) < 1e-5 or abs(first[0] - half) > 1e-5,
+            "The threshold 0.5 belongs to the probability; the one of the logit is 0.",
+        )
+        require(abs(first[0] - right) < 1e-5, "The accuracy is not the share of hits.")
+        twice = F.binary_cross_entropy_with_logits(torch.sigmoid(logits), y)
+        require(
+            abs(first[1] - twice) > 1e-4,
+            "The loss gets probabilities and applies its sigmoid a second time.",
+        )
+        loss = F.binary_cross_entropy_with_logits(logits, y)
+        require(
+            abs(first[1] - loss) < 1e-3 * (1 + loss), "The loss is not the mean BCE."
+        )
+
+
+@exercise(
+    "ex-05-multi-label",
+    hint="two yes-or-no questions at once: one logit and one float label for each, and "
+    "the mean is taken over samples, column by column.",
+    shown="Each label has its own sigmoid, so both may be true, and each has its own "
+    "accuracy.",
+)
+def multi_label(tag_model, per_label):
+    require(isinstance(tag_model, nn.Module), "`tag_model` is not a model.")
+    points = 2 * torch.rand(2000, 2) - 1
+    labels = torch.stack([points[:, 1] > 0, points.norm(dim=1) < 0.8], dim=1)
+    with explain(RuntimeError, "`tag_model` does not take points, shape (N, 2)."):
+        outputs = _asked(tag_model, points)
+    require(
+        outputs.shape == (2000, 2),
+        f"For 2000 points the outputs are {tuple(outputs.shape)}: two logits each.",
+    )
+    require(
+        not torch.allclose(outputs.sum(dim=1), torch.ones(2000), atol=1e-3),
+        "The two outputs always sum to 1, so they compete, and both labels can never "
+        "be sure at once.",
+    )
+    require(
+        outputs.min() < 0,
+        "No output is below 0, so these are no logits; the loss has its own sigmoid.",
+    )
+    right = ((outputs > 0) == labels).float().mean(dim=0)
+    one = labels[:, 0] != labels[:, 1]
+    ordered = ((outputs[:, 0] > outputs[:, 1]) == labels[:, 0])[one].float().mean()
+    reached = (
+        f"On new points the labels are right for {right[0]:.2f} and {right[1]:.2f}"
+    )
+    require(
+        right.min() > 0.88 or ordered < 0.95,
+        f"{reached} of them, and yet the model knows which of the two is likelier. A "
+        "loss with a softmax in it makes them compete; it never learns whether both "
+        "are true, or none.",
+    )
+    require(
+        right.min() > 0.88,
+        f"{reached} of them: train for longer.",
+    )
+    found = torch.as_tensor(per_label).cpu().float()
+    require(
+        found.ndim > 0,
+        "`per_label` is one number, a mean over both labels: keep their dimension.",
+    )
+    require(
+        found.shape == (2,),
+        f"`per_label` has the shape {tuple(found.shape)}: the mean goes over samples, "
+        "dimension 0.",
+    )
+    require(
+        (found - right).abs().max() < 0.06,
+        f"`per_label` is {found.tolist()}; on new points the model reaches "
+        f"{right.tolist()}. The threshold of a logit is 0.",
+    )
