@@ -1,0 +1,383 @@
+"""Checkers for the exercises of chapter 01."""
+
+import time
+from unittest import mock
+
+import numpy as np
+import torch
+
+from ..device import available_devices
+from ._engine import call, exercise, explain, require
+
+
+@exercise(
+    "ex-01-verdict",
+    hint="begin with the pair that cannot occur; then ask what is true of each of the "
+    "three others.",
+    shown="*Built* is about the software, *available* about the machine.",
+)
+def verdict(function):
+    said = {
+        pair: call(function, built=pair[0], available=pair[1])
+        for pair in [(True, True), (True, False), (False, False)]
+    }
+    require(
+        said[True, False] != "ready",
+        "A build that knows a GPU is not ready before one answers.",
+    )
+    require(
+        said[True, False] != "wrong build",
+        "If a GPU is built in and none answers, the build is right; what is missing "
+        "lies outside of PyTorch.",
+    )
+    right = {
+        (True, True): "ready",
+        (True, False): "no hardware or driver",
+        (False, False): "wrong build",
+    }
+    for (built, available), expected in right.items():
+        got = said[built, available]
+        require(
+            got == expected,
+            f"For built={built} and available={available} it returns {got!r}.",
+        )
+    try:
+        answer = function(built=False, available=True)
+    except ValueError:
+        return
+    require(
+        False,
+        f"The pair that cannot occur is answered by {answer!r}: raise a ValueError, "
+        "so that somebody notices.",
+    )
+
+
+@exercise(
+    "ex-01-prefer",
+    hint="go through the wishes in their order, and return as soon as one is there.",
+    shown="A chain stops at the first that fits, and no later line can overrule it.",
+)
+def prefer(function):
+    order = ["cuda", "xpu", "mps", "cpu"]
+    for there in (["mps", "cpu", "cuda"], ["cpu", "xpu"], ["cpu"], ["mps", "xpu"]):
+        wishes, left = list(order), list(there)
+        chosen = call(function, wishes, left)
+        require(
+            (wishes, left) == (order, there), "Your function changes one of its lists."
+        )
+        right = next(wish for wish in order if wish in there)
+        require(
+            chosen != there[0] or chosen == right,
+            "The order of what is there decides in your function; the order of the "
+            "wishes should.",
+        )
+        last = next(wish for wish in reversed(order) if wish in there)
+        require(
+            chosen != last or chosen == right,
+            "It returns the last wish that is there: a later one discards an earlier.",
+        )
+        require(chosen == right, f"Of {there} it chooses {chosen!r}.")
+    try:
+        chosen = function(["tpu", "npu"], ["cpu", "cuda"])
+    except ValueError as error:
+        require(
+            all(name in str(error) for name in ("tpu", "npu", "cpu", "cuda")),
+            "The error has to name both lists: what was asked for and what there is.",
+        )
+    else:
+        require(
+            False,
+            f"None of the wishes is there, and it returns {chosen!r}: raise a "
+            "ValueError.",
+        )
+
+
+@exercise(
+    "ex-01-double",
+    hint="make the tensor with `dtype=` and `device=`; on the way to NumPy it passes "
+    "through main memory.",
+    shown="`.cpu()` before NumPy costs nothing on the CPU and is needed elsewhere.",
+)
+def double(double_on):
+    for device in [*available_devices(), torch.device(available_devices()[0])]:
+        for values in ([1, 2.5], [3, 4], torch.randn(7).tolist()):
+            result = call(double_on, values, device)
+            require(
+                isinstance(result, np.ndarray),
+                f"The result is a {type(result).__name__}, not a NumPy array.",
+            )
+            require(
+                result.dtype == np.float32,
+                f"From {values} you get {result.dtype}: say `dtype=torch.float32`, for "
+                "whole numbers become integers and MPS has no float64.",
+            )
+            require(
+                np.allclose(result, 2 * np.array(values)), "The values are not doubled."
+            )
+    # A meta tensor has no numbers to fetch, so what happens to it tells the way.
+    with explain(
+        TypeError,
+        "NumPy cannot look into the memory of a GPU: `.cpu()` comes before it.",
+    ):
+        try:
+            double_on([1.0, 2.0], "meta")
+        except (RuntimeError, NotImplementedError):
+            return
+    require(False, "The tensor was never on the device: the argument is not used.")
+
+
+@exercise(
+    "ex-01-move",
+    hint="let the function call itself for the parts of a list, a tuple or a dict.",
+    shown="A function that calls itself handles a batch of any form.",
+)
+def move(function):
+    def make():
+        pair = (torch.ones(2), [torch.zeros(1), 5])
+        return {"image": torch.ones(2, 3), "pair": pair, "name": "cat.png"}
+
+    def tensors(batch):
+        if isinstance(batch, torch.Tensor):
+            return [batch]
+        if isinstance(batch, dict):
+            batch = list(batch.values())
+        parts = batch if isinstance(batch, (list, tuple)) else []
+        return [one for part in parts for one in tensors(part)]
+
+    require(
+        call(function, torch.ones(2), "meta").is_meta,
+        "A single tensor stays where it is: `.to` returns the moved one.",
+    )
+    for batch in (make(), [torch.ones(1), make()], (torch.ones(1), "a.png")):
+        before = tensors(batch)
+        with explain(
+            AttributeError,
+            "It asks something that is no tensor for `.to`: go into containers, and "
+            "leave the rest as it is.",
+        ):
+            moved = call(function, batch, "meta")
+        after = tensors(batch)
+        require(
+            all(one is two for one, two in zip(before, after, strict=True)),
+            "The original has changed: build a new container.",
+        )
+        require(
+            type(moved) is type(batch),
+            f"A {type(batch).__name__} comes back as a {type(moved).__name__}.",
+        )
+        found = tensors(moved)
+        require(
+            len(found) == len(before) and all(one.is_meta for one in found),
+            "A tensor inside of a container stays behind: what about lists, tuples "
+            "and dicts in one another?",
+        )
+    moved = function(make(), "meta")
+    require(
+        type(moved["pair"]) is tuple and type(moved["pair"][1]) is list,
+        "An inner container has changed its kind: a tuple comes back as a tuple.",
+    )
+    require(
+        moved["name"] == "cat.png" and moved["pair"][1][1] == 5,
+        "What is no tensor has to stay what it is.",
+    )
+
+
+@exercise(
+    "ex-01-your-gpu",
+    hint="for each name, train once without a clock and once with it.",
+    shown="The first run pays for what happens only once; the second one is the "
+    "measurement.",
+)
+def race(function):
+    durations = {}
+
+    def train(name, **_):
+        runs = durations.setdefault(str(name), [])
+        start = time.perf_counter()
+        time.sleep(0.02 if runs else 0.2)
+        runs.append(time.perf_counter() - start)
+        losses = torch.linspace(9, 1, 5) / len(str(name)) + len(runs)
+        return torch.zeros(1), torch.zeros(1), torch.nn.Identity(), losses
+
+    names = ["first", "second one"]
+    results = call(function, train, names)
+    require(
+        isinstance(results, dict) and list(results) == names,
+        "The dictionary needs one entry for each name.",
+    )
+    for name, result in results.items():
+        require(
+            isinstance(result, (tuple, list)) and len(result) == 2,
+            "Each entry is a pair: last loss and seconds.",
+        )
+        loss, seconds = result
+        warm, *counted = durations[name]
+        require(
+            counted,
+            "Each device is trained once only, so the clock includes the warm-up.",
+        )
+        require(
+            isinstance(loss, (int, float)) and isinstance(seconds, (int, float)),
+            "The loss is still a tensor: `.item()` fetches the number.",
+        )
+        first = 9 / len(name) + len(durations[name])
+        require(
+            abs(loss - first) > 1e-4,
+            "That is the first loss of the training, not the last.",
+        )
+        require(
+            any(
+                abs(loss - 1 / len(name) - run) < 1e-4
+                for run in range(2, 2 + len(counted))
+            ),
+            "The loss is not the last one of the training that was timed.",
+        )
+        require(
+            seconds < warm + min(counted),
+            "The seconds include the warm-up: start the clock after it.",
+        )
+        require(
+            0.9 * min(counted) <= seconds <= max(counted) + warm / 2,
+            "The seconds are not those of one training.",
+        )
+
+
+@exercise(
+    "ex-01-accelerator",
+    hint="ask `is_available` first; a device has a `type`.",
+    shown="`torch.accelerator` speaks of whatever there is, so the code outlives the "
+    "kinds that you know.",
+)
+def accelerator(function):
+    def machine(kind, count):
+        """Let `torch.accelerator` answer as it does on another machine."""
+
+        def current(check_available=False):
+            there = kind and (count or not check_available)
+            return torch.device(kind) if there else None
+
+        return mock.patch.multiple(
+            torch.accelerator,
+            is_available=lambda: count > 0,
+            current_accelerator=current,
+            device_count=lambda: count,
+        )
+
+    for kind, count in [("xpu", 2), ("mps", 1), ("cuda", 0), (None, 0)]:
+        with (
+            machine(kind, count),
+            explain(
+                AttributeError,
+                "Without any accelerator `current_accelerator()` is None, which has "
+                "no type.",
+            ),
+        ):
+            found = call(function)
+        require(
+            isinstance(found, (tuple, list)) and len(found) == 2,
+            "Return a pair: the type and the number of devices.",
+        )
+        require(
+            not isinstance(found[0], torch.device),
+            "The first of the pair is a device, not its type as a string.",
+        )
+        require(
+            count > 0 or found[0] != kind,
+            f"On a machine without a GPU, and a PyTorch built for {kind}, you say "
+            f"{kind!r}: what is built in need not be there.",
+        )
+        require(
+            count > 0 or tuple(found) == ("cpu", 1),
+            'Where there is no accelerator, the answer is ("cpu", 1).',
+        )
+        require(
+            count == 0 or tuple(found) == (kind, count),
+            f"On a machine with {count} of the kind {kind!r} you say {tuple(found)}.",
+        )
+
+
+@exercise(
+    "ex-01-seconds",
+    hint="the clock starts when the warm-up is really over, and stops when the work "
+    "really is.",
+    shown="One wait keeps the warm-up out of the measurement, the other keeps the work "
+    "in.",
+)
+def seconds(seconds_per_call):
+    now, queue, calls = 1000.0, 0.0, 0
+
+    def work():
+        """Put work on the list of an imagined GPU, and return at once."""
+        nonlocal now, queue, calls
+        now += 1e-5
+        queue += 0.5 if calls == 0 else 0.01
+        calls += 1
+
+    def wait(*_):
+        nonlocal now, queue
+        now, queue = now + queue, 0.0
+
+    # The imagined GPU and its clock: no machine's speed decides about the answer.
+    with (
+        mock.patch.object(torch.accelerator, "synchronize", wait),
+        mock.patch.object(time, "perf_counter", lambda: now),
+        mock.patch.object(time, "time", lambda: now),
+    ):
+        took = float(call(seconds_per_call, work, torch.device("cuda"), 8, 2))
+    require(
+        calls == 10,
+        f"With 8 repeats and 2 calls as a warm-up, `function` is called {calls} times.",
+    )
+    right = 0.01 + 1e-5
+    require(
+        took > 2e-5 * 8,
+        "You have measured how long it takes to give the orders: wait for the device "
+        "before you stop the clock.",
+    )
+    require(
+        abs(took - 8 * right) > 1e-4,
+        "That is the time of all calls, not the mean of one.",
+    )
+    require(abs(took - 1000 * right) > 1e-1, "That is in milliseconds, not in seconds.")
+    require(
+        took < 0.05,
+        "The warm-up is in the measurement: its work is still running when the clock "
+        "starts.",
+    )
+    require(
+        abs(took - right) < 1e-4,
+        f"A call of 10 ms is measured as {1000 * took:.1f} ms.",
+    )
+    took = call(seconds_per_call, lambda: None, torch.device("cpu"), repeats=3)
+    require(took >= 0, "On the CPU the time is negative.")
+
+
+@exercise(
+    "ex-01-report",
+    hint="which of the two notes makes you doubt what the other one says?",
+    shown="First make sure that the report is about the Python that trains, then "
+    "believe it.",
+)
+def report(steps):
+    steps = list(steps)
+    known = {"driver", "build", "kernel", "doctor", "insist"}
+    require(set(steps) <= known, f"Use these names only: {', '.join(sorted(known))}.")
+    require(
+        "build" not in steps,
+        "The build is right: the report says that it is made for CUDA.",
+    )
+    require(
+        "insist" not in steps,
+        "To insist on a device that does not answer raises an error and mends nothing.",
+    )
+    require("kernel" in steps, "The notebooks still run in another Python.")
+    require("driver" in steps, "The GPU still does not answer.")
+    require(
+        steps.index("kernel") < steps.index("driver"),
+        "The doctor was asked in one Python and the training runs in another: what it "
+        "says about CUDA need not hold there, so that comes first.",
+    )
+    require(
+        "doctor" in steps[steps.index("kernel") : steps.index("driver")],
+        "Between the two, ask the doctor again: the note about CUDA may be gone.",
+    )

@@ -1,0 +1,245 @@
+"""Misconceptions and other solutions for the exercises of chapter 01."""
+
+from . import Case, Mutant
+
+CASES = {
+    "ex-01-verdict": Case(
+        mutants=(
+            Mutant(
+                "    if available and not built:\n"
+                '        raise ValueError("a build finds no device that it does not '
+                'know")\n',
+                "",
+                "raise a ValueError",
+            ),
+            Mutant("    if available:", "    if built:", "is not ready before"),
+            Mutant("if built else", "if not built else", "the build is right"),
+        ),
+        other="""
+def verdict(built, available):
+    answers = {
+        (1, 1): "ready",
+        (1, 0): "no hardware or driver",
+        (0, 0): "wrong build",
+    }
+    if (built, available) not in answers:
+        raise ValueError("impossible")
+    return answers[built, available]
+""",
+    ),
+    "ex-01-prefer": Case(
+        mutants=(
+            Mutant(
+                "for wish in wishes:\n        if wish in there",
+                "for wish in there:\n        if wish in wishes",
+                "of what is there decides",
+            ),
+            Mutant("in wishes:", "in reversed(wishes):", "a later one discards"),
+            Mutant(
+                'raise ValueError(f"none of {wishes} is there, only {there}")',
+                'return "cpu"',
+                "None of the wishes is there",
+            ),
+            Mutant(", only {there}", "", "name both lists"),
+        ),
+        other="""
+def prefer(wishes, there):
+    found = sorted(set(wishes) & set(there), key=wishes.index)
+    if not found:
+        raise ValueError(", ".join(wishes) + " not among " + ", ".join(there))
+    return found[0]
+""",
+    ),
+    "ex-01-double": Case(
+        mutants=(
+            Mutant(".cpu()", "", "cannot look into the memory"),
+            Mutant(", device=device", "", "argument is not used"),
+            Mutant("dtype=torch.float32", "dtype=None", "integers"),
+            Mutant("dtype=torch.float32", "dtype=torch.float64", "has no float64"),
+            Mutant(".numpy()", "", "not a NumPy array"),
+        ),
+        other="""
+def double_on(values, device):
+    tensor = torch.Tensor(values).to(device)
+    tensor *= 2
+    return np.array(tensor.tolist(), dtype=np.float32)
+""",
+    ),
+    "ex-01-move": Case(
+        mutants=(
+            Mutant(
+                "type(batch)(move(part, device) for part in batch)",
+                "[move(part, device) for part in batch]",
+                "comes back as a list",
+            ),
+            Mutant(
+                "return {key: move(value, device) for key, value in batch.items()}",
+                "batch.update({k: move(v, device) for k, v in batch.items()})\n"
+                "        return batch",
+                "The original has changed",
+            ),
+            Mutant("(list, tuple))", "list)", "stays behind"),
+            Mutant(
+                "key: move(value, device)", "key: value.to(device)", "no tensor for"
+            ),
+            Mutant(
+                "        return batch.to(device)",
+                "        batch.to(device)\n        return batch",
+                "returns the moved one",
+            ),
+        ),
+        other="""
+from torch.utils._pytree import tree_map
+
+
+def move(batch, device):
+    def one(leaf):
+        return leaf.to(device) if torch.is_tensor(leaf) else leaf
+
+    return tree_map(one, batch)
+""",
+    ),
+    "ex-01-your-gpu": Case(
+        mutants=(
+            Mutant("        train(name)  # warm-up\n", "", "is trained once only"),
+            Mutant(
+                "        train(name)  # warm-up\n        start = time.perf_counter()\n",
+                "        start = time.perf_counter()\n        train(name)\n",
+                "start the clock after it",
+            ),
+            Mutant("losses[-1].item()", "losses[-1]", "still a tensor"),
+            Mutant("losses[-1]", "losses[0]", "the first loss"),
+            Mutant(
+                "        _, _, _, losses = train(name)\n"
+                "        seconds = time.perf_counter() - start\n",
+                "        seconds = time.perf_counter() - start\n"
+                "        _, _, _, losses = train(name)\n",
+                "not those of one training",
+            ),
+        ),
+        other="""
+def race(train, names):
+    def timed(name):
+        begin = time.monotonic()
+        loss = float(train(name)[3][-1])
+        return [loss, time.monotonic() - begin]
+
+    for name in names:
+        train(name, steps=5)
+    return {name: timed(name) for name in names}
+""",
+    ),
+    "ex-01-accelerator": Case(
+        mutants=(
+            Mutant(
+                "    if not torch.accelerator.is_available():\n"
+                '        return "cpu", 1\n',
+                "",
+                "need not be there",
+            ),
+            Mutant(
+                "not torch.accelerator.is_available()", "False", "need not be there"
+            ),
+            Mutant(".type", "", "not its type as a string"),
+            Mutant(
+                "torch.accelerator.device_count()",
+                "torch.cuda.device_count()",
+                "you say",
+            ),
+            Mutant('return "cpu", 1', 'return "cpu", 0', 'the answer is ("cpu", 1)'),
+        ),
+        other="""
+def accelerator():
+    device = torch.accelerator.current_accelerator(check_available=True)
+    if device is None:
+        return "cpu", 1
+    return str(device).split(":")[0], torch.accelerator.device_count()
+""",
+    ),
+    "ex-01-seconds": Case(
+        mutants=(
+            Mutant("    synchronize(device)\n    start", "    start", "still running"),
+            Mutant("    synchronize(device)\n    return", "    return", "the orders"),
+            Mutant("in range(warmup)", "in range(0)", "is called 8 times"),
+            Mutant(" / repeats", "", "time of all calls"),
+            Mutant("return (", "return 1000 * (", "milliseconds"),
+        ),
+        other="""
+def seconds_per_call(function, device, repeats=20, warmup=3):
+    times = []
+    for number in range(warmup + repeats):
+        if device.type != "cpu":
+            torch.accelerator.synchronize()
+        start = time.time()
+        function()
+        synchronize(device)
+        if number >= warmup:
+            times.append(time.time() - start)
+    return sum(times) / len(times)
+""",
+        needs=("imports", "choose-import", "timing-stopwatch"),
+    ),
+    "ex-01-report": Case(
+        mutants=(
+            Mutant('["kernel", "doctor", ', '["build", ', "The build is right"),
+            Mutant('"kernel", "doctor", "driver"', '"driver", "kernel"', "comes first"),
+            Mutant('"doctor", ', "", "ask the doctor again"),
+            Mutant('"driver"', '"insist"', "mends nothing"),
+        ),
+        other="""
+steps = ("kernel", "doctor", "driver", "doctor")
+""",
+    ),
+}
+
+FACTS = {
+    "Question 1": """
+import torch
+try:
+    torch.ones(1, device="cuda:99")
+except (RuntimeError, AssertionError):
+    pass
+else:
+    raise AssertionError
+""",
+    "Question 3": """
+import torch
+model, batch = torch.nn.Linear(3, 1), torch.ones(2, 3)
+model.to("meta")
+batch.to("meta")
+assert model.weight.is_meta and not batch.is_meta
+try:
+    model(batch)
+except RuntimeError as error:
+    assert "device" in str(error)
+else:
+    raise AssertionError
+assert model(batch.to("meta")).is_meta
+""",
+    "Question 4": """
+import torch
+assert torch.backends.mps.is_available() in (True, False)
+
+
+def two_lines(cuda, mps):
+    device = "cuda" if cuda else "cpu"
+    device = "mps" if mps else "cpu"
+    return device
+
+
+assert two_lines(cuda=True, mps=False) == "cpu"
+""",
+    "Question 5": """
+assert 8000 * 8000 == 64_000_000
+""",
+    "Question 7": """
+import torch
+assert hasattr(torch.version, "hip")
+try:
+    torch.device("gpu")
+except RuntimeError as error:
+    assert "cuda" in str(error)
+else:
+    raise AssertionError
+""",
+}
