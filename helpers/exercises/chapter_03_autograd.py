@@ -1,0 +1,418 @@
+"""Checkers for the exercises of chapter 03."""
+
+from fractions import Fraction
+
+import torch
+import torch.nn.functional as F
+
+from ._engine import call, exercise, explain, require
+
+
+def _close(value, expected, tolerance=1e-5):
+    """Compare numbers or tensors, wherever and of whatever dtype they are."""
+    value, expected = (
+        torch.as_tensor(one).detach().cpu().double() for one in (value, expected)
+    )
+    return value.shape == expected.shape and torch.allclose(
+        value, expected, rtol=tolerance, atol=tolerance
+    )
+
+
+@exercise(
+    "ex-03-mse",
+    hint="read the formula from the inside: subtract, square, add up, divide. Each "
+    "square contributes 2e to the derivative, and the division stays.",
+    shown="The gradient of the MSE is 2/n times the error, so it shrinks as the error "
+    "does.",
+)
+def mse(loss_of, gradient_of):
+    for shape in [(5,), (1,), (7, 1)]:
+        predicted, true = torch.randn(2, *shape, dtype=torch.float64)
+        predicted.requires_grad_()
+        error = predicted.detach() - true
+        n = error.numel()
+        loss = call(loss_of, predicted, true)
+        if n > 1:
+            for misconception, wrong in {
+                "`mse` adds the squares up and does not divide by their number.": (
+                    error.square().sum()
+                ),
+                "Without a square, errors of opposite sign cancel in `mse`.": (
+                    error.mean()
+                ),
+                "`mse` is the mean absolute error: nothing is squared.": (
+                    error.abs().mean()
+                ),
+                "`mse` has a root that is not in the formula.": (
+                    error.square().mean().sqrt()
+                ),
+            }.items():
+                require(not _close(loss, wrong), misconception)
+        require(
+            torch.as_tensor(loss).numel() == 1,
+            "`mse` returns one square for each point; the loss is their mean.",
+        )
+        require(
+            _close(torch.as_tensor(loss).reshape(()), error.square().mean()),
+            "`mse` differs from the mean of the squared errors.",
+        )
+        gradient = call(gradient_of, predicted, true)
+        right = 2 * error / n
+        require(
+            torch.as_tensor(gradient).shape == error.shape,
+            "`mse_gradient` needs one derivative for each prediction, in its shape.",
+        )
+        require(
+            not _close(gradient, -right),
+            "`mse_gradient` has the wrong sign: a prediction that is too high has to "
+            "get a positive derivative.",
+        )
+        require(
+            not _close(gradient, right / 2),
+            "`mse_gradient` has lost the factor 2 of the square.",
+        )
+        require(
+            n == 1 or not _close(gradient, 2 * error),
+            "`mse_gradient` lacks the division by the number of points.",
+        )
+        require(
+            _close(gradient, right),
+            "`mse_gradient` differs from the derivative of the mean squared error.",
+        )
+
+
+@exercise(
+    "ex-03-slope",
+    hint="each parameter contributes its derivative times its own move.",
+    shown="To first order, the change of a loss is the dot product of its gradient "
+    "with the move.",
+)
+def slope(predicted_change):
+    for size in (2, 2, 5):
+        gradient, move = torch.randn(2, size)
+        change = torch.as_tensor(call(predicted_change, gradient, move))
+        right = (gradient * move).sum()
+        require(
+            change.numel() == 1,
+            "The result has one number for each parameter: the contributions to the "
+            "one loss are added up.",
+        )
+        change = change.reshape(())
+        for misconception, wrong in {
+            "The sign is turned: the gradient points uphill, so a move along it makes "
+            "the loss larger.": -right,
+            "The contributions are averaged, and they have to be added.": right / size,
+            "Only the lengths count in your answer; a move at a right angle to the "
+            "gradient changes nothing.": gradient.norm() * move.norm(),
+        }.items():
+            require(not _close(change, wrong), misconception)
+        require(
+            _close(change, right, 1e-4),
+            "It is not the sum of the derivatives times the moves.",
+        )
+
+
+@exercise(
+    "ex-03-huber",
+    hint="the derivative of the middle piece is the error itself; further out it is "
+    "the sign of the error.",
+    shown="The Huber loss has the slope of a square near zero and that of the absolute "
+    "value further out.",
+)
+def huber(huber_by_hand):
+    x = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
+    draws = torch.randint(-40, 80, (8, 2)).tolist()
+    # All errors within 1, all beyond it, and both kinds.
+    for w, b in [(21, 1), (50, 30), (15, -5), *draws]:
+        found = call(huber_by_hand, Fraction(w, 10), Fraction(b, 10))
+        require(
+            isinstance(found, (tuple, list)) and len(found) == 3,
+            "`huber_by_hand` has to return three numbers: loss, dw, db.",
+        )
+        found = [float(value) for value in found]
+        e = w / 10 * x + b / 10 - 2 * x
+        slopes = e.clamp(-1, 1)
+        loss = F.huber_loss(e, torch.zeros_like(e))
+        right = [loss, (slopes * x).mean(), slopes.mean()]
+        where = f"At w = {w / 10}, b = {b / 10}"
+        require(
+            not _close(found[0], 3 * loss) or _close(loss, 0),
+            f"{where} the loss is the sum over the three points, not their mean.",
+        )
+        require(
+            _close(loss, loss.floor()) or not _close(found[0], loss.floor()),
+            f"{where} the loss is a whole number: `//` rounds down, `/` divides.",
+        )
+        beyond = torch.where(e.abs() <= 1, e.square() / 2, e.abs()).mean()
+        require(
+            _close(beyond, loss) or not _close(found[0], beyond),
+            f"{where} the loss jumps where the pieces meet: beyond 1 it is |e| - 1/2.",
+        )
+        require(
+            _close(found[0], loss),
+            f"{where} the loss should be {loss:.5f}, and is {found[0]:.5f}.",
+        )
+        unbounded = (e * x).mean()
+        require(
+            _close(unbounded, right[1]) or not _close(found[1], unbounded),
+            f"{where} an error beyond 1 still contributes itself to dw; its piece is "
+            "straight there, so its slope is its sign.",
+        )
+        require(
+            _close(slopes.mean(), right[1]) or not _close(found[1], slopes.mean()),
+            f"{where} dw lacks the factor x that the chain rule gives it.",
+        )
+        for name, value, expected in zip(
+            ("dw", "db"), found[1:], right[1:], strict=True
+        ):
+            require(
+                _close(value, expected),
+                f"{where} {name} should be {expected:.5f}, and is {value:.5f}.",
+            )
+
+
+@exercise(
+    "ex-03-numerical",
+    hint="move one component up and down by h, leave the others, and divide the change "
+    "of f by the distance between the two places.",
+    shown="Two evaluations a component check any gradient; PyTorch's own checker is "
+    "`torch.autograd.gradcheck`.",
+)
+def numerical(numerical_gradient):
+    def cubes(x):
+        return (x**3).sum() + x[0] * x[-1]
+
+    for size in (2, 4):
+        x = torch.rand(size, dtype=torch.float64) + 0.5
+        before = x.clone()
+        found = torch.as_tensor(call(numerical_gradient, cubes, x))
+        require(
+            torch.allclose(x, before, rtol=0, atol=1e-12),
+            "`x` has changed: move a copy, or the next component starts elsewhere.",
+        )
+        require(
+            found.shape == x.shape,
+            f"For a vector of {size} numbers the result has the shape "
+            f"{tuple(found.shape)}.",
+        )
+        exact = 3 * x**2
+        exact[0] += x[-1]
+        exact[-1] += x[0]
+        require(
+            not _close(found, 2 * exact, 1e-4),
+            "All derivatives are twice too large: from x - h to x + h is 2h.",
+        )
+        require(
+            not _close(found, exact.sum().expand(size), 1e-4),
+            "All components move at once, so each result is the sum of all "
+            "derivatives: move one at a time.",
+        )
+        off = (found - exact).abs().max()
+        require(
+            not 1e-6 < off < 1e-3,
+            "The derivatives are off by about h: that is the one-sided difference. "
+            "The central one goes as far down as up.",
+        )
+        require(off < 1e-6, "The derivatives differ from the exact ones.")
+        coarse = torch.as_tensor(call(numerical_gradient, cubes, x, h=0.1))
+        require(
+            _close(coarse, exact + 0.1**2, 1e-6),
+            "With h=0.1 the result is not the central difference over that distance: "
+            "is `h` used?",
+        )
+
+
+@exercise(
+    "ex-03-decay",
+    hint="copy `step` from `SGD` and change the gradient that it uses.",
+    shown="Weight decay is one more term in the gradient, and `torch.optim.SGD` adds "
+    "it in the same place.",
+)
+def decay(optimizer_class):
+    start = torch.randn(4, dtype=torch.float64) + 2
+    mine, theirs = (start.clone().requires_grad_() for _ in range(2))
+    settings = {"lr": 0.1, "weight_decay": 0.2}
+    optimizer = optimizer_class([mine], **settings)
+    reference = torch.optim.SGD([theirs], **settings)
+    for _ in range(3):
+        for parameter, one in ((mine, optimizer), (theirs, reference)):
+            one.zero_grad()
+            parameter.sin().sum().backward()
+        before, gradient = mine.detach().clone(), mine.grad.clone()
+        with explain(
+            RuntimeError,
+            "`step` is recorded by autograd, which refuses to have a parameter "
+            "overwritten: update under `torch.no_grad()`.",
+        ):
+            optimizer.step()
+        reference.step()
+        moved = (before - mine).detach()
+        require(
+            moved.any(),
+            "`step` leaves the parameter as it was: `parameter = …` only moves a name, "
+            "`parameter -= …` writes into the tensor.",
+        )
+        require(
+            not _close(moved, 0.1 * gradient),
+            "There is no decay: the step is that of plain SGD.",
+        )
+        require(
+            not _close(moved, 0.1 * (gradient - 0.2 * before)),
+            "The decay pushes away from zero: it has the wrong sign.",
+        )
+        require(
+            not _close(moved, 0.1 * gradient + 0.2 * before),
+            "The decay is not scaled by the learning rate: it belongs into the "
+            "gradient, not beside it.",
+        )
+        require(
+            not _close(moved, 0.1 * (gradient + 0.2)),
+            "The decay is the same for all parameters: it has to be in proportion to "
+            "the parameter.",
+        )
+        require(
+            _close(mine, theirs, 1e-9),
+            "The step differs from that of `torch.optim.SGD` with the same settings.",
+        )
+
+
+@exercise(
+    "ex-03-limit",
+    hint="halve the interval between 0.1 and 0.2: does the path end nearer to (2, 0) "
+    "than it began?",
+    shown="The steepest direction sets the limit, 2 divided by the largest eigenvalue.",
+)
+def limit(largest_rate):
+    x = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
+    inputs = torch.stack([x, torch.ones_like(x)])
+    second = 2 / 3 * inputs @ inputs.T
+
+    def flies_apart(rate):
+        """Tell whether 5,000 steps take the start further from the minimum."""
+        step = torch.eye(2, dtype=torch.float64) - rate * second
+        start = torch.full((2,), -0.5, dtype=torch.float64)
+        end = torch.linalg.matrix_power(step, 5000) @ start
+        return not end.norm() < start.norm()
+
+    rate = float(largest_rate)
+    require(
+        not abs(rate * torch.linalg.eigvalsh(second).max() - 1) < 1e-2,
+        "At this rate a step lands on the floor of the valley, 1 / λ. It may "
+        "overshoot, as long as it lands lower than it began.",
+    )
+    require(
+        0 < rate < 1 and not flies_apart(rate - 1e-3),
+        f"{rate:.4g} is too large: a smaller rate flies apart already.",
+    )
+    require(
+        flies_apart(rate + 1e-3),
+        f"{rate:.4g} is too small: with a rate larger by 0.001 the descent still "
+        "arrives.",
+    )
+
+
+@exercise(
+    "ex-03-freeze",
+    hint="freeze first, keep a copy of the parameters, step, then compare.",
+    shown="A frozen layer gets no gradient, so the backward pass ends where the frozen "
+    "part begins.",
+)
+def freeze(train_head, network):
+    net = network()
+    start = {name: one.detach().clone() for name, one in net.named_parameters()}
+    twin = network()
+    twin.load_state_dict(start)
+    image, target = torch.randn(2, 1, 32, 32), torch.randn(2, 10)
+    names = call(train_head, net, image, target)
+    changed = {n for n, one in net.named_parameters() if not torch.equal(one, start[n])}
+    require(
+        changed,
+        "No parameter has changed: `step` needs gradients, and gradients need "
+        "`backward`.",
+    )
+    convolutions = sorted(name for name in changed if name.startswith("conv"))
+    require(not convolutions, f"A convolution has changed: {', '.join(convolutions)}.")
+    require(
+        not net.conv1.weight.requires_grad and not net.conv2.weight.requires_grad,
+        "The convolutions stayed as they were, but autograd still computes gradients "
+        "for them: freeze them with `requires_grad_(False)`.",
+    )
+    F.mse_loss(twin(image), target).backward()
+    right = twin.fc3.bias - 0.01 * twin.fc3.bias.grad
+    require(
+        _close(net.fc3.bias, right),
+        "The step is not one of SGD with the learning rate 0.01 on the MSE.",
+    )
+    require(
+        set(names),
+        "Six tensors have changed, and your set is empty: `state_dict()` and "
+        "`parameters()` hand out the tensors themselves, so keep copies.",
+    )
+    require(
+        set(names) == changed,
+        "Your set does not hold the names of the parameters that have changed.",
+    )
+
+
+@exercise(
+    "ex-03-tiny-autograd",
+    hint="let each result remember its inputs and the derivative by each of them; "
+    "`backward` visits results before their inputs.",
+    shown="Autograd is a record of operations, walked once in reverse, adding as it "
+    "goes.",
+)
+def tiny_autograd(value):
+    def numbers(count):
+        data = (torch.rand(count, dtype=torch.float64) + 0.5).tolist()
+        recorded = [
+            torch.tensor(one, dtype=torch.float64, requires_grad=True) for one in data
+        ]
+        return [value(one) for one in data], recorded
+
+    def compare(formula, count, misconception):
+        mine, theirs = numbers(count)
+        result, expected = formula(*mine), formula(*theirs)
+        require(
+            hasattr(result, "data") and _close(result.data, expected),
+            "A sum or a product holds a wrong number.",
+        )
+        result.backward()
+        expected.backward()
+        for one, other in zip(mine, theirs, strict=True):
+            require(_close(one.grad, other.grad), misconception)
+
+    compare(
+        lambda a, b: a + b,
+        2,
+        "In `a + b` both gradients are 1: `backward` starts with 1 at the result.",
+    )
+    compare(
+        lambda a, b: a * b,
+        2,
+        "In `a * b` the derivative by `a` is the value of `b`, and the other way "
+        "round.",
+    )
+    compare(
+        lambda a, b, c: (a + b) * c,
+        3,
+        "In `(a + b) * c` a value far back gets a wrong gradient: begin at the result, "
+        "and treat each value before its inputs.",
+    )
+    compare(
+        lambda a, b: a * a + b,
+        2,
+        "A value that is used twice gets one contribution only: gradients are added, "
+        "not stored in each other's place.",
+    )
+
+    def diamond(a, b):
+        inner = a * b
+        middle = inner * inner
+        return middle * inner + middle * a
+
+    compare(
+        diamond,
+        2,
+        "A value passes its gradient on more than once, or before it is complete: "
+        "visit each once, and all its results before it.",
+    )
