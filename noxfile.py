@@ -26,7 +26,10 @@ SETS = {
     "newest": None,  # nothing is pinned
 }
 # Tests of the site and of files: no version of torch changes what they find.
-OTHERS = ("site", "publish", "release", "notebooks", "lanes", "errata")
+OTHERS = (
+    *("site", "appendix", "publish", "progress", "release"),
+    *("notebooks", "lanes", "errata"),
+)
 PACKAGES = ("torch", "torchvision", "fastai", "lightning")
 FIELDS = (
     *("python", "versions", *PACKAGES, "date"),
