@@ -555,3 +555,50 @@ def test_archive_opens_without_a_server_and_with_one(browser, serve, unpacked):
         assert all(url.startswith((base, "data:", "blob:")) for url in asked)
         page.close()
     context.close()
+
+
+def test_archive_runs_a_chapter_without_network(unpacked, tmp_path):
+    """As a reader would, in an environment that knows nothing of this repository.
+
+    The new environment borrows the packages of this one, pip included, all but the
+    course's own.
+    """
+    offline = [sys.executable, ROOT / "tools" / "offline.py"]
+    if subprocess.run([*offline, "true"], capture_output=True).returncode == 3:
+        pytest.skip("the network cannot be cut here: see tools/offline.py")
+
+    environment = tmp_path / "environment"
+    make = [sys.executable, "-m", "venv", "--without-pip", environment]
+    subprocess.run(make, check=True)
+    python = environment / "bin" / "python"
+    # Lines of a .pth file are added to sys.path; .pth files there are not read, so the
+    # editable installation of this repository stays out.
+    ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    own = subprocess.check_output([python, "-c", ask], text=True).strip()
+    here = subprocess.check_output([sys.executable, "-c", ask], text=True).strip()
+    Path(own, "borrowed.pth").write_text(here + "\n")
+
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("COURSE", "PYT"))}
+    clean |= {
+        "HOME": str(tmp_path / "home"),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "OMP_NUM_THREADS": "1",
+    }
+    Path(clean["HOME"]).mkdir()
+
+    def run(*arguments):
+        command = [*offline, python, "-m", *arguments]
+        result = subprocess.run(
+            command, cwd=unpacked, env=clean, capture_output=True, text=True
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    options = ("--quiet", "--no-index", "--no-deps", "--no-build-isolation")
+    run("pip", "install", *options, "--editable", ".")
+    where = [python, "-c", "import helpers; print(helpers.__file__)"]
+    found = subprocess.check_output(where, cwd=tmp_path, env=clean, text=True).strip()
+    assert Path(found).is_relative_to(unpacked)
+    told = run("pytest", "--nbval", "-q", f"{CHAPTERS[3]}.ipynb")
+    assert re.search(r"\d+ passed", told)
+    assert "failed" not in told
