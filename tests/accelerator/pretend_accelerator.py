@@ -275,6 +275,22 @@ def extend_python_methods():
             swap(old, new)
 
     torch.utils.swap_tensors = take_over
+    apply = torch.nn.Module._apply
+
+    def apply_anyway(self, fn, recurse=True):
+        try:
+            return apply(self, fn, recurse)
+        except RuntimeError as error:
+            if "Couldn't swap" not in str(error):
+                raise
+        # A graph still holds on to a parameter: then it gets a successor, as on XLA.
+        torch.__future__.set_swap_module_params_on_conversion(False)
+        try:
+            return apply(self, fn, recurse)
+        finally:
+            torch.__future__.set_swap_module_params_on_conversion(True)
+
+    torch.nn.Module._apply = apply_anyway
 
 
 def register():
