@@ -1,0 +1,331 @@
+"""Atlas, glossary, cheat sheet and troubleshooting keep what they promise."""
+
+import ast
+import contextlib
+import re
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from bs4 import BeautifulSoup
+from PIL import Image
+
+from helpers import doctor
+
+ROOT = Path(__file__).parent.parent
+APPENDIX = ROOT / "appendix"
+CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
+LINK = re.compile(r"\]\((\.\./chapters/[^)#]+\.ipynb)#([^)]+)\)")
+
+
+def read(path):
+    return nbformat.read(path, as_version=nbformat.NO_CONVERT)
+
+
+def entries(text, level):
+    """Split Markdown at headings of a level into {heading: what follows}."""
+    mark = "#" * level
+    parts = re.split(rf"^{mark} (.+)\n", text, flags=re.M)[1:]
+    return {
+        heading: re.split(rf"^#{{1,{level}}} ", body, flags=re.M)[0]
+        for heading, body in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+def slugs(notebook):
+    """Return the anchors of a notebook's headings, as MyST makes them."""
+    from myst_parser.mdit_to_docutils.base import default_slugify
+
+    return {
+        default_slugify(re.sub(r"`", "", heading))
+        for cell in notebook.cells
+        if cell.cell_type == "markdown"
+        for heading in re.findall(r"^#+ (.+)$", cell.source, re.M)
+    }
+
+
+def teaches(text):
+    """Tell whether a text links to a section of a chapter that exists."""
+    links = LINK.findall(text)
+    return bool(links) and all(
+        anchor in slugs(read((APPENDIX / path).resolve())) for path, anchor in links
+    )
+
+
+# --- error atlas ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def atlas():
+    """Return the atlas as {heading: cells}, with the heading's own cell first."""
+    found = {}
+    for cell in read(APPENDIX / "error_atlas.ipynb").cells:
+        heading = None
+        if cell.cell_type == "markdown":
+            match = re.match(r"#{2,3} (.+)", cell.source)
+            heading = match and match[1]
+            if match and match[0].startswith("## "):
+                heading, group = None, None
+        if heading:
+            group = found.setdefault(heading.strip("` "), [])
+            assert not group, f"{heading} stands twice"
+        elif cell.cell_type == "markdown" and cell.source.startswith("## "):
+            group = []  # of no entry
+        elif not found:
+            continue
+        group.append(cell)
+    return found
+
+
+def error_of(cells):
+    (error,) = [
+        output
+        for cell in cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if output.output_type == "error"
+    ]
+    return error
+
+
+def test_atlas_entries_are_complete(atlas):
+    assert len(atlas) >= 40
+    for heading, (title, fails, prose, *cure) in atlas.items():
+        error = error_of([fails])
+        assert title.cell_type == "markdown"
+        assert "**Find it:**" in prose.source, heading
+        assert "**Cure:**" in prose.source, heading
+        assert teaches(prose.source), heading
+        assert cure, heading
+        assert "assert" in cure[0].source, heading
+        assert not any(output.output_type == "error" for output in cure[0].outputs)
+        assert error.ename, heading
+
+
+def test_atlas_heading_is_part_of_the_message(atlas):
+    def plain(text):
+        return f" {re.sub(r'[^a-z0-9_]+', ' ', text.lower()).strip()} "
+
+    for heading, cells in atlas.items():
+        message = plain(error_of(cells).evalue)
+        if "nbval-ignore-output" in cells[1].metadata.tags and "/" in heading:
+            continue  # which of the wordings appears depends on machine and version
+        wording = heading.split(" / ")[0].split("…")
+        assert all(plain(part) in message for part in wording if part.strip()), heading
+
+
+def last_lines():
+    """Yield the line of each traceback that a reader would paste."""
+    for cell in read(APPENDIX / "error_atlas.ipynb").cells:
+        if cell.id.endswith("-fails"):
+            error = error_of([cell])
+            yield f"{error.ename}: {error.evalue.strip().splitlines()[0]}"
+
+
+@pytest.fixture(scope="module")
+def search(browser, serve, site):
+    """Return a function that searches the built site and returns the first hit."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{serve(site)}/search.html")
+    page.wait_for_function("Search.hasIndex()")
+
+    def first(query):
+        return page.evaluate(
+            "(query) => Search._performSearch(...Search._parseQuery(query))"
+            ".map((hit) => hit[0] + hit[2]).at(-1)",
+            query,
+        )
+
+    yield first
+    context.close()
+
+
+def test_search_finds_each_pasted_message(search, site):
+    html = (site / "appendix" / "error_atlas.html").read_text("utf-8")
+    page = BeautifulSoup(html, "html.parser")
+    lost = []
+    for line in last_lines():
+        # As the reader has it: with other shapes.
+        other = re.sub(
+            r"[(\[].*?[)\]]",
+            lambda shape: re.sub(r"\d+", lambda size: f"{int(size[0]) + 7}", shape[0]),
+            line,
+        )
+        for query in {line, other}:
+            hit = search(query)
+            path, _, anchor = (hit or "").partition("#")
+            section = page.find(id=anchor) if anchor else None
+            if path != "appendix/error_atlas" or line[:60] not in section.get_text():
+                lost.append((query, hit))
+    assert not lost
+
+
+@pytest.mark.parametrize(
+    ("pasted", "anchor"),
+    [
+        (
+            "Traceback (most recent call last): File train.py, line 31, in <module> "
+            "loss = model(x) RuntimeError: Expected all tensors to be on the same "
+            "device, but found at least two devices, cuda:0 and cpu!",
+            "expected-all-tensors-to-be-on-the-same-device",
+        ),
+        (
+            "RuntimeError: Error(s) in loading state_dict for Net: size mismatch for "
+            "fc.weight: copying a param with shape torch.Size([1000, 512]) from "
+            "checkpoint, the shape in current model is torch.Size([3, 512]).",
+            "size-mismatch-for",
+        ),
+        ("RuntimeError: CUDA error: device-side assert triggered", "device-side"),
+        ("AssertionError: Torch not compiled with CUDA enabled", "torch-not-compiled"),
+    ],
+)
+def test_search_finds_messages_of_other_machines(search, pasted, anchor):
+    hit = search(pasted)
+    assert hit.startswith("appendix/error_atlas#")
+    assert anchor in hit
+
+
+# --- glossary ------------------------------------------------------------------------
+
+
+def glossary():
+    """Return {term: (Chinese, definition, link)} in the order of the page."""
+    text = (APPENDIX / "glossary.md").read_text("utf-8")
+    rows = re.findall(r"^(\S.*)\n: (.+)\n  (.+)\n  (.+)\n", text, re.M)
+    assert len(rows) == len(re.findall(r"^: ", text, re.M))
+    found = {term: parts for term, *parts in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+def plain(term):
+    return re.sub(r"\s*\(.*?\)", "", term).strip("`_* ").lower()
+
+
+def test_glossary_entries_have_all_four_parts():
+    found = glossary()
+    assert len(found) >= 180
+    for term, (chinese, definition, link) in found.items():
+        # A name that Chinese texts write in Latin letters stands beside a word.
+        assert re.search(r"[\u4e00-\u9fff]", chinese), term
+        assert definition.endswith("."), term
+        assert definition.count(". ") == 0, f"{term}: more than one sentence"
+        assert plain(term) != plain(definition), term
+        assert teaches(link), f"{term}: {link}"
+
+
+def test_glossary_is_sorted_under_its_letters():
+    names = [term.strip("`_").lower() for term in glossary()]
+    assert names == sorted(names)
+    text = (APPENDIX / "glossary.md").read_text("utf-8")
+    for letter, body in entries(text, 2).items():
+        terms = re.findall(r"^(\S.*)\n: ", body, re.M)
+        assert terms
+        assert {term.strip("`_")[0].upper() for term in terms} == {letter}
+
+
+def key_terms(notebook):
+    """Return the terms in bold of a chapter's list of key terms."""
+    prose = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    section = re.search(r"^#+ Key terms\n(.*?)(?=^#|\Z)", prose, re.M | re.S)
+    bold = re.findall(r"\*\*(.+?)\*\*", section[1])
+    return [part for term in bold for part in term.split(", ")]
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_key_terms_are_in_the_glossary(path):
+    names = glossary()
+    known = {plain(term) for term in names}
+    known |= {
+        short.lower() for term in names for short in re.findall(r"\((\w+)\)", term)
+    }
+    # "training, validation, test set" leaves out what the parts have in common.
+    starts = {" ".join(term.split()[:n]) for term in known for n in (1, 2)}
+    missing = [
+        term
+        for term in key_terms(read(path))
+        if not {plain(term), plain(term).removesuffix("s"), plain(term) + "s"}
+        & (known | starts)
+    ]
+    assert key_terms(read(path))
+    assert not missing
+
+
+def test_terms_can_be_linked(site):
+    html = (site / "appendix" / "glossary.html").read_text("utf-8")
+    page = BeautifulSoup(html, "html.parser")
+    anchors = {term.get("id") for term in page.select("dl.glossary dt")}
+    assert len(anchors) == len(glossary())
+    assert {"term-tensor", "term-learning-rate", "term-DataLoader"} <= anchors
+
+
+# --- cheat sheet ---------------------------------------------------------------------
+
+
+def cheat_sheet():
+    text = (APPENDIX / "cheat_sheet.md").read_text("utf-8")
+    return "\n".join(re.findall(r"^```python\n(.*?)^```", text, re.M | re.S))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_each_line_of_the_cheat_sheet_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    noise = np.random.default_rng(0)
+    for group in ("train/cat", "train/dog", "valid/cat", "valid/dog"):
+        folder = tmp_path / "pictures" / group
+        folder.mkdir(parents=True)
+        for number in range(6):
+            pixels = noise.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"{number}.png")
+    names = {"path": tmp_path / "pictures", "__name__": "cheat_sheet"}
+    with contextlib.chdir(tmp_path):
+        for statement in ast.parse(cheat_sheet()).body:
+            line = ast.unparse(statement)
+            try:
+                exec(compile(ast.Module([statement], []), line, "exec"), names)
+            except Exception as error:
+                pytest.fail(f"{line}\n{type(error).__name__}: {error}")
+    assert names["model"] is not None
+    assert (tmp_path / "model.pkl").exists()
+
+
+def test_cheat_sheet_prints_on_two_pages(page, serve, site):
+    assert max(map(len, cheat_sheet().splitlines())) <= 66
+    page.goto(f"{serve(site)}/appendix/cheat_sheet.html")
+    pdf = page.pdf(format="A4")
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 2
+
+
+# --- troubleshooting -----------------------------------------------------------------
+
+
+def test_each_finding_of_the_doctor_is_explained():
+    text = (APPENDIX / "troubleshooting.md").read_text("utf-8")
+    found = entries(text, 3) | {"Check failed": entries(text, 2)["Check failed"]}
+    assert {name.lower() for name in found} == {name.lower() for name in doctor.ADVICE}
+    for name, advice in doctor.ADVICE.items():
+        body = found[name[0].upper() + name[1:]]
+        report, _, explanation = body.partition("```\n\n")
+        assert f"What to do: {advice}" in report, name
+        assert re.search(r"^\[(note|problem)\] ", report, re.M), name
+        assert len(explanation.split()) >= 20, name
+
+
+def test_the_doctor_gives_no_advice_that_is_not_listed():
+    tree = ast.parse(Path(doctor.__file__).read_text("utf-8"))
+    used = {
+        node.slice.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Subscript)
+        and getattr(node.value, "id", "") == "ADVICE"
+        and isinstance(node.slice, ast.Constant)
+    }
+    assert used == set(doctor.ADVICE)
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "Finding":
+            bad = getattr(call.args[0], "id", "") != "OK"
+            assert len(call.args) == 3 + bad, ast.unparse(call)
+            advice = call.args[3] if bad else None
+            assert not isinstance(advice, ast.Constant), ast.unparse(call)
