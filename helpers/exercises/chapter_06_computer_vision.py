@@ -1,0 +1,771 @@
+"""Checkers for the exercises of chapter 06."""
+
+import math
+import random
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import TensorDataset
+
+from ._engine import call, exercise, explain, require
+
+
+def _number(value, what):
+    """Return a number or a tensor with one entry as a float."""
+    with explain((TypeError, ValueError, RuntimeError), f"{what} is not one number."):
+        return float(value.detach() if isinstance(value, torch.Tensor) else value)
+
+
+def _tensor(value, what):
+    """Return a tensor without its graph, on the CPU."""
+    require(isinstance(value, torch.Tensor), f"{what} is not a tensor.")
+    return value.detach().cpu()
+
+
+def _asked(model, x):
+    """Return the outputs of a model as it is in use, on the CPU."""
+    parameter = next(model.parameters(), x)
+    with torch.inference_mode():
+        return model.eval()(x.to(parameter.device)).cpu()
+
+
+def _require_free_logits(name, model):
+    """Refuse a classifier that ends in a softmax or a ReLU."""
+    logits = _asked(model, 10 * torch.randn(64, 1, 28, 28))
+    require(
+        (logits.sum(dim=1) - 1).abs().max() > 1e-4,
+        f"{name} ends in a softmax. The loss contains it; the last layer of a "
+        "classifier is linear.",
+    )
+    require(
+        (logits < 0).any(),
+        f"No logit of {name} is ever below zero: is there a ReLU after the last layer?",
+    )
+
+
+@exercise(
+    "ex-06-batches",
+    hint="`divmod(n, batch_size)` gives the number of full batches and what is left "
+    "over.",
+    shown="All batches are full but perhaps the last, and `drop_last` drops that one "
+    "only if it is not full.",
+)
+def batches(batch_sizes):
+    cases = [(64, 32), (31, 32), (70, 32)]
+    cases += [(random.randint(1, 300), random.randint(2, 64)) for _ in range(20)]
+    for n, size in cases:
+        full, rest = divmod(n, size)
+        for drop_last in (False, True):
+            found = call(batch_sizes, n, size, drop_last=drop_last)
+            require(
+                isinstance(found, (list, tuple)),
+                "The result is not a list with one number for each batch.",
+            )
+            found = list(found)
+            expected = [size] * full + ([rest] if rest and not drop_last else [])
+            asked = f"For {n} samples in batches of {size}, drop_last={drop_last}"
+            require(
+                0 not in found,
+                f"{asked}, there is a batch without a sample: nothing is left over, so "
+                "no further batch comes.",
+            )
+            require(
+                found == expected or not drop_last or sum(found) <= full * size,
+                f"{asked}, the incomplete batch is still there.",
+            )
+            require(
+                found == expected or not drop_last or rest,
+                f"{asked}, a full batch is dropped: `drop_last` is about an incomplete "
+                "one.",
+            )
+            require(
+                found == expected or sum(found) >= sum(expected),
+                f"{asked}, {n - sum(found)} samples are in no batch.",
+            )
+            require(
+                found == expected, f"{asked}, the sizes are not {found[:3]} and so on."
+            )
+
+
+@exercise(
+    "ex-06-rule",
+    hint="look at the rows of the legs: what is bright there, what is dark, and what "
+    "is beside them? Combine conditions by `&`.",
+    shown="For the class that stands out, a rule works. It took thresholds found by "
+    "eye, and it is a rule for one class of ten.",
+)
+def rule(is_trouser, train_data):
+    picks = torch.randperm(len(train_data.data))[:10_000]
+    pictures = train_data.data[picks][:, None] / 255
+    truth = torch.as_tensor(train_data.targets)[picks] == 1
+    found = _tensor(call(is_trouser, pictures.clone()), "The result")
+    require(
+        found.shape == truth.shape,
+        f"For {len(truth)} pictures the result has the shape {tuple(found.shape)}; "
+        "one answer a picture is a shape of (N,).",
+    )
+    require(
+        found.dtype == torch.bool,
+        f"The result has the dtype {found.dtype}: compare with a threshold, and it "
+        "becomes boolean.",
+    )
+    alone = _tensor(is_trouser(pictures[truth]), "The result")
+    require(
+        torch.equal(alone, found[truth]),
+        "The answer for a picture depends on the other pictures of the batch. Take "
+        "means along the axes of the pixels, never along the first one.",
+    )
+    hits = (found & truth).sum().item()
+    recall, finds = hits / truth.sum().item(), found.sum().item()
+    require(
+        finds, "The rule recognises no picture at all: are the thresholds too strict?"
+    )
+    require(
+        recall >= 0.8,
+        f"The rule finds only {recall:.0%} of the trousers. Print the numbers that you "
+        "compare for some trousers, and relax the threshold that rejects most.",
+    )
+    labels = torch.as_tensor(train_data.targets)[picks][found & ~truth]
+    taken = train_data.classes[labels.bincount(minlength=10).argmax()]
+    require(
+        hits / finds >= 0.8,
+        f"Only {hits / finds:.0%} of its finds are trousers; most of the others are of "
+        f"the class {taken!r}. What has it that trousers have not?",
+    )
+
+
+@exercise(
+    "ex-06-cross-entropy",
+    hint="`log_softmax(dim=1)`, then `[torch.arange(len(targets)), targets]` takes "
+    "from each row the entry of the right class.",
+    shown="Cross-entropy is log-softmax followed by the negative log-likelihood, and "
+    "label smoothing keeps it above zero.",
+)
+def cross_entropy(cross_entropy, nll_wants, smoothed_reaches_zero):
+    for scale in (1, 3, 300):
+        classes, n = random.randint(3, 8), random.randint(10, 30)
+        logits = scale * torch.randn(n, classes)
+        targets = torch.randint(classes, (n,))
+        expected = F.cross_entropy(logits, targets)
+
+        def is_(value, found, expected=expected):
+            return torch.allclose(found, value, rtol=1e-4, atol=1e-5) and not (
+                torch.allclose(expected, value, rtol=1e-3, atol=1e-4)
+            )
+
+        found = call(cross_entropy, logits.clone(), targets.clone())
+        found = torch.tensor(_number(found, "The result"))
+        require(
+            scale != 300 or found.isfinite(),
+            f"For logits in the hundreds the result is {found.item()}: softmax gives a "
+            "probability of exactly 0 there, and its logarithm is infinite. "
+            "`log_softmax` computes both in one.",
+        )
+        picked = logits[torch.arange(n), targets]
+        logs, columns = logits.log_softmax(dim=1), logits.log_softmax(dim=0)
+        twice = F.cross_entropy(logits.softmax(dim=1), targets)
+        named = [
+            (
+                -expected,
+                "The sign is missing: logarithms of probabilities are below 0.",
+            ),
+            (
+                -picked.mean(),
+                "The logits were taken for log-probabilities: the `log_softmax` is "
+                "missing.",
+            ),
+            (
+                F.cross_entropy(logits, targets, reduction="sum"),
+                "This is the sum over the samples; `nn.CrossEntropyLoss()` takes the "
+                "mean.",
+            ),
+            (
+                -columns[torch.arange(n), targets].mean(),
+                "The softmax runs along the samples (`dim=0`), so that pictures "
+                "compete with each other.",
+            ),
+            (
+                -logs[:, targets].mean(),
+                "`[:, targets]` takes the columns of all targets for each sample. Pair "
+                "each row with its own target.",
+            ),
+            (
+                -logits.softmax(dim=1)[torch.arange(n), targets].mean(),
+                "This is the mean probability; its logarithm is missing.",
+            ),
+            (twice, "Softmax was applied twice."),
+        ]
+        for value, misconception in named:
+            require(not is_(value, found), misconception)
+        require(
+            torch.allclose(found, expected, rtol=1e-4, atol=1e-5),
+            f"The loss of {n} samples is {found.item():.4f} and should be "
+            f"{expected.item():.4f}.",
+        )
+    choices = ("logits", "probabilities", "log-probabilities")
+    require(nll_wants in choices, f"`nll_wants` is one of {', '.join(choices)}.")
+    require(
+        nll_wants != "logits",
+        "Give `nn.NLLLoss` logits, and it does not compute a cross-entropy: it "
+        "contains no softmax. Compare the numbers.",
+    )
+    require(
+        nll_wants != "probabilities",
+        "The L's of `nn.NLLLoss` stand for log-likelihood, but it takes no logarithm: "
+        "with probabilities the loss is negative. Compare the numbers.",
+    )
+    require(
+        smoothed_reaches_zero in (True, False),
+        "`smoothed_reaches_zero` is `True` or `False`.",
+    )
+    require(
+        not smoothed_reaches_zero,
+        "Try logits such as `[50, 0, 0]` for class 0: with label smoothing some of the "
+        "target is on the wrong classes, and being sure is punished.",
+    )
+
+
+@exercise(
+    "ex-06-output-size",
+    hint="the output has n + 2p - k + 1 places a side with stride 1; for which p is "
+    "that n? And `try: … except … as error:` catches a message.",
+    shown="`'same'` means half the kernel, rounded down, at each end; with a stride "
+    "above 1 PyTorch refuses the word.",
+)
+def output_size(same_padding, refusal):
+    for kernel in (1, 3, 5, 7, 2 * random.randint(4, 8) + 1):
+        found = call(same_padding, kernel)
+        require(
+            not isinstance(found, float),
+            f"For a kernel of {kernel} the result is {found!r}, and a layer wants a "
+            "whole number: divide by `//`.",
+        )
+        with explain((TypeError, ValueError), "The result is not one whole number."):
+            found = int(found)
+        require(
+            kernel == 1 or found != kernel - 1,
+            f"{kernel - 1} is what a kernel of {kernel} loses in all; padding is added "
+            "at *both* ends.",
+        )
+        require(found != -1, "A kernel of 1 needs no padding, and none can be below 0.")
+        side = 28 + 2 * found - kernel + 1
+        require(
+            side == 28,
+            f"A padding of {found} for a kernel of {kernel} makes 28 pixels {side}.",
+        )
+    try:
+        nn.Conv2d(1, 1, 3, stride=2, padding="same")
+    except ValueError as error:
+        said = str(error)
+    try:
+        nn.Conv2d(1, 1, 3, padding="Same")
+    except ValueError as error:
+        other = str(error)
+    refusal = str(refusal).strip()
+    require(
+        refusal != other and "Invalid padding" not in refusal,
+        "PyTorch did not know the word: it is `'same'`, in small letters.",
+    )
+    require(
+        len(refusal) > 15 and refusal in f"ValueError: {said}",
+        "`refusal` is not what PyTorch says to `padding='same'` with `stride=2`. Make "
+        "such a layer, and catch the error as `error`: its message is `str(error)`.",
+    )
+
+
+@exercise(
+    "ex-06-settings",
+    hint="the formula of the section on the size of the output, once with the first "
+    "number of each pair and the height, once with the second and the width.",
+    shown="Pictures stay as many, filters become channels, and each side obeys the "
+    "same formula with its own numbers.",
+)
+def settings(conv_shape):
+    ran = []
+    for trial in range(30):
+        kernel = [random.randint(1, 5) for _ in range(2)]
+        stride = [random.randint(1, 3) for _ in range(2)]
+        padding = [random.randint(0, 2) for _ in range(2)]
+        if trial < 3:
+            kernel, stride, padding = kernel[0], stride[0], padding[0]
+        inputs, outputs = random.randint(1, 3), random.randint(4, 6)
+        layer = nn.Conv2d(inputs, outputs, kernel, stride, padding)
+        x = torch.zeros(random.randint(1, 3), inputs, *random.sample(range(8, 20), 2))
+        expected = tuple(layer(x).shape)
+        hook = layer.register_forward_hook(lambda *_: ran.append(1))
+        found = call(conv_shape, layer, x.shape)
+        hook.remove()
+        require(
+            not ran,
+            "You ran the layer. That is how to check the answer; compute the shape "
+            "from the settings.",
+        )
+        with explain(TypeError, "The result is not a tuple of four numbers."):
+            found = tuple(found)
+        require(len(found) == 4, "The result is not a tuple of four numbers.")
+        require(
+            all(isinstance(side, int) for side in found),
+            f"The result {found} holds other things than whole numbers: divide by "
+            "`//`.",
+        )
+        said = (
+            f"`kernel_size={layer.kernel_size}, stride={layer.stride}, "
+            f"padding={layer.padding}` and an input of {tuple(x.shape)}"
+        )
+        require(found[0] == expected[0], f"For {said}, the number of pictures changed.")
+        require(
+            found[1] == expected[1],
+            f"For {said}, there are {found[1]} channels; each of the {outputs} filters "
+            "gives one.",
+        )
+        if found == expected:
+            continue
+        (height, width), (h, w) = found[2:], expected[2:]
+        require(
+            (height, width) != (h - 1, w - 1),
+            f"For {said}, each side is one too small: the first window counts too.",
+        )
+        require(
+            (height, width) != (w, h), f"For {said}, height and width changed places."
+        )
+        borrowed = x.shape[3] + 2 * layer.padding[0] - layer.kernel_size[0]
+        require(
+            height != h or width != borrowed // layer.stride[0] + 1,
+            f"For {said}, the height is right and the width is not: it has its own "
+            "kernel size, stride and padding, the second number of each pair.",
+        )
+        require(
+            False,
+            f"For {said}, the sides are not {height} and {width}. Is the padding added "
+            "at both ends, and rounded down after the division?",
+        )
+
+
+@exercise(
+    "ex-06-avgpool",
+    hint="give each axis of the picture two axes, `h // 2` windows and 2 rows in each; "
+    "for the convolution, four equal weights, and look up `groups`.",
+    shown="Average pooling is a convolution with fixed weights, a stride as long as "
+    "its window, and each channel by itself.",
+)
+def avgpool(average_pool, average_by_convolution):
+    names = ("`average_pool`", "`average_by_convolution`")
+    for name, function in zip(
+        names, (average_pool, average_by_convolution), strict=True
+    ):
+        for channels in (1, 3, random.randint(4, 6)):
+            n, h, w = (random.randint(2, 5) for _ in range(3))
+            x = torch.randn(n, channels, 2 * h, 2 * w + 2)
+            expected = F.avg_pool2d(x, 2)
+            with explain(
+                RuntimeError,
+                f"{name} stops for {channels} channels. The weight of a convolution "
+                "has the shape (filters, channels that each filter sees, 2, 2), and "
+                "with `groups=channels` each filter sees one.",
+            ):
+                found = call(function, x.clone())
+            found = _tensor(found, f"What {name} returns")
+            asked = f"For an input of shape {tuple(x.shape)}, {name}"
+            require(
+                found.shape != F.avg_pool2d(x, 2, stride=1).shape,
+                f"{asked} gives {tuple(found.shape)}: the windows overlap. The stride "
+                "of a pooling is as long as its window.",
+            )
+            require(
+                found.shape == expected.shape,
+                f"{asked} gives {tuple(found.shape)}, not {tuple(expected.shape)}.",
+            )
+            if torch.allclose(found, expected, atol=1e-5):
+                continue
+            require(
+                not torch.allclose(found, F.max_pool2d(x, 2), atol=1e-5),
+                f"{name} gives the largest number of each window; asked is the mean.",
+            )
+            require(
+                not torch.allclose(found, 4 * expected, atol=1e-4),
+                f"{name} gives four times the mean, the sum of each window.",
+            )
+            mixed = expected.mean(dim=1, keepdim=True).expand_as(expected)
+            require(
+                not torch.allclose(found, mixed, atol=1e-5)
+                and not torch.allclose(found, channels * mixed, atol=1e-4),
+                f"{name} mixes the channels: all maps are alike. Pooling treats each "
+                "channel by itself.",
+            )
+            require(
+                False,
+                f"{asked} averages numbers that are not neighbours. In a `reshape` the "
+                "new axis of length 2 stands *behind* the axis that it was cut from.",
+            )
+
+
+@exercise(
+    "ex-06-no-padding",
+    hint="an unpadded convolution with a kernel of 3 takes one pixel off at each end, "
+    "a pooling halves and rounds down; each happens in both blocks.",
+    shown="Without padding 28 pixels become 4, so the linear layer gets 160 numbers "
+    "where TinyVGG with padding has 490.",
+)
+def no_padding(flat_size, unpadded):
+    for side in (28, 64, *random.sample(range(17, 80), 6)):
+        hidden = random.randint(2, 20)
+        found = call(flat_size, side, hidden)
+        last = ((side - 4) // 2 - 4) // 2
+        expected = hidden * last**2
+        asked = f"For pictures of {side} by {side} and {hidden} channels"
+        found = _number(found, "The result of `flat_size`")
+        if found == expected:
+            continue
+        require(
+            found != hidden * (side // 4) ** 2,
+            f"{asked}, {found:g} is right *with* padding 1.",
+        )
+        require(
+            found != hidden * (((side - 2) // 2 - 2) // 2) ** 2,
+            f"{asked}, {found:g} counts one convolution a block; there are two.",
+        )
+        require(
+            found != last**2,
+            f"{asked}, {found:g} is the size of one map; there are {hidden} of them.",
+        )
+        require(
+            found != hidden * last,
+            f"{asked}, {found:g} counts one side only; a map has height and width.",
+        )
+        require(
+            int(found) != int(hidden * (((side - 4) / 2 - 4) / 2) ** 2),
+            f"{asked}, {found:g} comes from half pixels: a pooling rounds an odd side "
+            "down.",
+        )
+        require(False, f"{asked}, {expected} numbers arrive, not {found:g}.")
+    require(isinstance(unpadded, nn.Module), "`unpadded` is not a module.")
+    with explain(
+        RuntimeError,
+        "`unpadded` stops at grey pictures of shape (N, 1, 28, 28). The error names "
+        "two shapes: compare what arrives at the linear layer with `flat_size(28, "
+        "10)`.",
+    ):
+        logits = _asked(unpadded, torch.rand(3, 1, 28, 28))
+    require(
+        logits.shape == (3, 10),
+        f"For 3 pictures `unpadded` gives the shape {tuple(logits.shape)}; ten logits "
+        "a picture are (3, 10).",
+    )
+    layers = list(unpadded.modules())
+    convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
+    require(
+        all(layer.padding in {(0, 0), "valid"} for layer in convolutions),
+        "A convolution of `unpadded` has padding.",
+    )
+    require(
+        len(convolutions) == 4
+        and all(layer.kernel_size == (3, 3) for layer in convolutions),
+        "TinyVGG has four convolutions with kernels of 3, two in each block.",
+    )
+    linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
+    require(
+        len(linear) == 1 and linear[0].in_features == 160,
+        "TinyVGG has one linear layer, and `flat_size(28, 10)` numbers arrive at it.",
+    )
+    _require_free_logits("`unpadded`", unpadded)
+
+
+def _one_epoch(picture, label, steps, zero_grad=True):
+    """Train V0 from seed 42 on one picture; return the losses before each step."""
+    torch.manual_seed(42)
+    model = nn.Sequential(nn.Linear(784, 10), nn.Linear(10, 10))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    losses = []
+    for _ in range(steps + 1):
+        loss = F.cross_entropy(model(picture.reshape(1, 784)), label)
+        losses.append(loss.item())
+        if zero_grad:
+            optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return losses
+
+
+@exercise(
+    "ex-06-batch-size",
+    hint="model, optimizer and a loader with `drop_last=True` are made anew in each "
+    "call; after `train_step`, a `test_step` over all of `dataset`.",
+    shown="Larger batches are fewer steps of the same length. A fair comparison gives "
+    "each size a learning rate of its own.",
+)
+def batch_size(train_with):
+    # All pictures alike: then the order of the batches makes no difference.
+    for n, size in [(70, 8), (96, 32), (50, 4)]:
+        picture, label = 0.15 * torch.rand(1, 28, 28), torch.randint(10, (1,))
+        dataset = TensorDataset(picture.repeat(n, 1, 1, 1), label.repeat(n))
+        torch.manual_seed(random.randint(10**7, 10**8))
+        found = call(train_with, dataset, size)
+        with explain(TypeError, "The result is not a pair: the steps, the loss."):
+            pair = list(found)
+        require(len(pair) == 2, "The result is not a pair: the steps, the loss.")
+        steps, loss = (_number(value, "A number of the pair") for value in pair)
+        require(
+            steps != -(-n // size) or n % size == 0,
+            f"{n} samples in batches of {size}: {steps:g} steps are one too many, "
+            "because the last batch is incomplete. Drop it.",
+        )
+        require(
+            steps == n // size,
+            f"{n} samples in batches of {size} are {n // size} steps, not {steps:g}.",
+        )
+        losses = _one_epoch(picture, label, n // size)
+        if abs(loss - losses[-1]) < 1e-3:
+            continue
+        with explain((TypeError, ValueError), "The result is not a pair of numbers."):
+            again = float(list(train_with(dataset, size))[1])
+        require(
+            abs(loss - again) < 1e-3,
+            "Two calls with the same arguments give two losses: each call makes a new "
+            "model, from seed 42.",
+        )
+        require(
+            abs(loss - sum(losses[:-1]) / (n // size)) > 1e-3,
+            "This is the mean loss *while* the model was trained. Measure after the "
+            "epoch, with the trained model.",
+        )
+        require(
+            abs(loss - losses[0]) > 1e-3,
+            "This is the loss of the untrained model: is `optimizer.step()` called, "
+            "and has the optimizer the parameters of this model?",
+        )
+        piled = _one_epoch(picture, label, n // size, zero_grad=False)
+        require(
+            abs(loss - piled[-1]) > 1e-3,
+            "The gradients of all batches add up: `zero_grad` is missing in the loop.",
+        )
+        require(
+            False,
+            f"After {n // size} steps from seed 42 the loss should be "
+            f"{losses[-1]:.3f}, not {loss:.3f}: one epoch, a learning rate of 0.1, the "
+            "mean over all samples?",
+        )
+
+
+@exercise(
+    "ex-06-similar",
+    hint="`pictures[labels == index].mean(dim=0)` is the mean picture of a class; "
+    "stack those, and only then subtract.",
+    shown="Mean shirts lie near mean pullovers, coats and T-shirts: what a model mixes "
+    "up is alike before any model looks.",
+)
+def similar(mean_distances):
+    for _ in range(4):
+        classes, n = random.randint(3, 9), random.randint(60, 90)
+        h, w = random.randint(3, 6), random.randint(7, 9)
+        labels = torch.cat([torch.arange(classes), torch.randint(classes, (n,))])
+        labels = labels[torch.randperm(len(labels))]
+        pictures = torch.rand(classes, 1, h, w)[labels] + torch.rand(
+            len(labels), 1, h, w
+        )
+        one = random.randrange(classes)
+        groups = [pictures[labels == index] for index in range(classes)]
+        means = torch.stack([group.mean(dim=0) for group in groups])
+        difference = (means - means[one]).flatten(1)
+        square = difference.square()
+        expected = square.mean(dim=1).sqrt()
+        found = _tensor(
+            call(mean_distances, pictures.clone(), labels.clone(), one), "The result"
+        )
+        require(
+            found.shape == (classes,),
+            f"For {classes} classes the result has the shape {tuple(found.shape)}; one "
+            "number a class is a shape of (C,).",
+        )
+        found = found.float()
+        if torch.allclose(found, expected, atol=1e-4):
+            continue
+        target = means[one]
+        each = [
+            (group - target).square().mean((1, 2, 3)).sqrt().mean() for group in groups
+        ]
+        named = [
+            (
+                square.mean(dim=1),
+                "These are mean squares: the root is missing.",
+            ),
+            (
+                square.sum(dim=1).sqrt(),
+                "The squares are added up; their mean does not grow with the number of "
+                "pixels.",
+            ),
+            (
+                difference.abs().mean(dim=1),
+                "This is the mean absolute difference, not the root of the mean "
+                "square.",
+            ),
+            (
+                difference.mean(dim=1).abs(),
+                "The differences are averaged before they are squared, so that "
+                "brighter and darker pixels cancel.",
+            ),
+            (
+                torch.stack(each),
+                "This is the mean distance of the *single* pictures. Average the "
+                "pictures of a class first.",
+            ),
+        ]
+        for value, misconception in named:
+            require(not torch.allclose(found, value, atol=1e-4), misconception)
+        require(
+            abs(found[one]) < 1e-4,
+            f"The distance of class {one} to itself is {found[one].item():.3f}: do you "
+            "use `reference`?",
+        )
+        require(False, f"The distances to class {one} are not right.")
+
+
+class _Witness(nn.Module):
+    """A small model that notes which samples it sees in which mode.
+
+    The first pixel of a sample is its mark: below 1 for training, else validation.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 3, 5, stride=5),
+            nn.BatchNorm2d(3),
+            nn.ReLU(),
+            nn.Dropout(0.5),
+            nn.Flatten(),
+            nn.Linear(3 * 5 * 5, 10),
+        )
+        self.first = [p.detach().clone() for p in self.parameters()]
+        self.trained = self.leaked = self.careless = 0
+
+    def forward(self, x):
+        of_valid = int((x[:, 0, 0, 0] >= 1).sum())
+        if self.training and torch.is_grad_enabled():
+            self.trained += len(x)
+            self.leaked += of_valid
+        elif self.training:
+            self.careless += len(x)
+        return self.layers(x)
+
+
+def _marked(n, low):
+    pictures, labels = torch.rand(n, 1, 28, 28), torch.randint(10, (n,))
+    pictures[torch.arange(n), 0, 0, 0] = low + torch.rand(n) / 2
+    return TensorDataset(pictures + labels[:, None, None, None] / 100, labels)
+
+
+def _outline(model):
+    """List the layers of a model with the shapes of their parameters."""
+    leaves = [layer for layer in model.modules() if not list(layer.children())]
+    return [(type(one), [p.shape for p in one.parameters()]) for one in leaves]
+
+
+def _tiny_vgg():
+    """Return the chapter's TinyVGG, as a sequence."""
+    layers = []
+    for inputs in (1, 10):
+        layers += [nn.Conv2d(inputs, 10, 3), nn.ReLU()]
+        layers += [nn.Conv2d(10, 10, 3), nn.ReLU(), nn.MaxPool2d(2)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(490, 10))
+
+
+@exercise(
+    "ex-06-improve",
+    hint="a subclass of `TinyVGG` may replace `block` only; and `validation_loss` is "
+    "`train_candidate` with `build`, `learn` and `valid` as arguments.",
+    shown="Same seed, same pictures, one change, judged by pictures that took no part "
+    "in the training: such a number can be compared.",
+)
+def improve(build_improved, validation_loss):
+    model = call(build_improved)
+    require(isinstance(model, nn.Module), "`build_improved()` does not return a model.")
+    with explain(
+        RuntimeError,
+        "The model of `build_improved` stops at pictures of shape (N, 1, 28, 28). "
+        "Compare what arrives at the linear layer with what it was built for.",
+    ):
+        logits = _asked(model, torch.rand(4, 1, 28, 28))
+    require(
+        logits.shape == (4, 10),
+        f"For 4 pictures the model of `build_improved` gives {tuple(logits.shape)}, "
+        "not ten logits a picture.",
+    )
+    _require_free_logits("the model of `build_improved`", model)
+    require(
+        _outline(model) != _outline(_tiny_vgg()),
+        "The model of `build_improved` has the same layers as TinyVGG.",
+    )
+    require(
+        call(build_improved) is not model,
+        "`build_improved` returns the same model twice: it has to make a new one.",
+    )
+
+    made = []
+
+    def build():
+        made.append(_Witness())
+        return made[-1]
+
+    learn, valid = _marked(130, 0.0), _marked(530, 1.0)
+    losses = []
+    for _ in range(2):
+        torch.manual_seed(random.randint(10**7, 10**8))
+        loss = call(validation_loss, build, learn, valid)
+        losses.append(_number(loss, "What `validation_loss` returns"))
+    require(
+        len(made) == 2,
+        f"In two calls of `validation_loss`, `build` was called {len(made)} times: a "
+        "call trains one new model, the one that `build` returns.",
+    )
+    first, second = made
+    require(
+        all(map(torch.equal, first.first, second.first)),
+        "Two calls start from different weights, so that luck takes part in the "
+        "comparison: set the seed in the function, before `build()`.",
+    )
+    require(
+        not first.leaked,
+        "The model was trained on pictures of `valid`: they are to judge it.",
+    )
+    require(
+        first.trained,
+        "The model was not trained in training mode.",
+    )
+    require(
+        65 <= first.trained <= 130,
+        f"In one epoch on {len(learn)} pictures, the model was trained on "
+        f"{first.trained}.",
+    )
+    with torch.no_grad():
+        moved = [
+            (a - b.cpu()).abs().max()
+            for a, b in zip(first.first, first.parameters(), strict=True)
+        ]
+    require(
+        max(moved) > 1e-6,
+        "The parameters did not move: are they the ones that the optimizer got?",
+    )
+    require(
+        not first.careless,
+        "The loss is measured in training mode, where BatchNorm and Dropout make the "
+        "answer for a picture depend on luck and on its neighbours. Call `eval()`.",
+    )
+    scores = [
+        F.cross_entropy(_asked(first, part.tensors[0]), part.tensors[1]).item()
+        for part in (learn, valid)
+    ]
+    found = losses[0]
+    require(
+        abs(found - scores[1]) < 2e-3 or abs(found - scores[0]) > 2e-3,
+        "This is the loss on `learn`, the pictures that the model was trained on.",
+    )
+    require(
+        abs(found - scores[1]) < 2e-3,
+        f"The trained model has a mean loss of {scores[1]:.3f} on `valid`, and the "
+        f"function returned {found:.3f}. Is each batch weighted by its size?",
+    )
+    require(
+        math.isclose(*losses, rel_tol=0.02, abs_tol=0.02),
+        "Two calls give two losses: set the seed before the batches are drawn.",
+    )
