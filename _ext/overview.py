@@ -1,0 +1,237 @@
+"""Tables of the appendix that are written while the book is built.
+
+``{source-map} S2`` says where each unit of a part of the sources is taught, from the
+``covers`` metadata of the chapters. ``{status} time`` and its relatives show what the
+last run measured, from the file that ``make status`` writes.
+"""
+
+import csv
+import json
+import re
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from myst_parser.mdit_to_docutils.base import default_slugify
+from sphinx.util.docutils import SphinxDirective
+
+UNITS = "appendix/source_units.csv"
+STATUS = "appendix/status.json"
+VERSIONS = "appendix/versions.csv"
+FENCED = re.compile(r"^(`{3,}|:{3,}).*?^\1", re.M | re.S)
+HEADING = re.compile(r"^(#+) (.+)$", re.M)
+
+
+@cache
+def read_cells(path):
+    """Return the cells of a notebook as pairs of source and metadata."""
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    return [
+        ("".join(cell["source"]) if cell["cell_type"] == "markdown" else "", cell)
+        for cell in cells
+    ]
+
+
+def title(path):
+    """Return the title of a notebook."""
+    return HEADING.search(read_cells(path)[0][0])[2]
+
+
+def taught_in(path):
+    """Map the source units of a notebook to the headings and anchors of sections.
+
+    A cell that covers a unit and holds several headings stands for the first one of the
+    lowest level; a cell without a heading belongs to the section before it.
+    """
+    found, slugs, section = defaultdict(list), set(), None
+    for source, cell in read_cells(path):
+        headings = []
+        for mark, heading in HEADING.findall(FENCED.sub("", source)):
+            slug = default_slugify(heading.replace("`", ""))
+            while slug in slugs:  # as MyST makes them unique
+                slug += "-1"
+            slugs.add(slug)
+            headings.append((len(mark), heading, slug))
+        opened = max(headings, key=lambda found: found[0], default=section)
+        for unit in cell["metadata"].get("covers", []):
+            if opened[1:] not in found[unit]:
+                found[unit].append(opened[1:])
+        section = headings[-1] if headings else section
+    return found
+
+
+def link(text, target):
+    """Return a link in Markdown, whatever brackets and bars the text holds."""
+    escaped = re.sub(r"([][|])", r"\\\1", text)
+    return f"[{escaped}]({target})"
+
+
+def table(head, rows):
+    """Return the lines of a Markdown table; columns of numbers end at the right."""
+    numeric = [
+        all(isinstance(row[i], int | float) for row in rows) for i in range(len(head))
+    ]
+    marks = ["---:" if number else "---" for number in numeric]
+    return [f"| {' | '.join(map(str, row))} |" for row in (head, marks, *rows)]
+
+
+class Overview(SphinxDirective):
+    """What both directives share: files they read, Markdown they write."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
+
+    def read(self, name):
+        """Return a file's path below the sources; a change of it renews the page."""
+        path = Path(self.env.srcdir, name)
+        self.env.note_dependency(str(path))
+        return path
+
+    def chapters(self):
+        """Return the path of each chapter of the book, by its number."""
+        names = sorted(name for name in self.env.found_docs if "chapters/" in name)
+        return {int(Path(name).name[:2]): self.read(f"{name}.ipynb") for name in names}
+
+    def run(self):
+        """Write Markdown and have it read as if it stood on the page."""
+        box = nodes.Element()
+        source, line = self.get_source_info()
+        try:
+            lines = self.write(self.arguments[0])
+        except (ValueError, FileNotFoundError) as error:
+            raise self.error(f"{{{self.name}}} {self.arguments[0]}: {error}") from None
+        self.state.nested_parse(StringList(lines, source), 0, box)
+        for text in box.findall(nodes.paragraph):
+            text.source, text.line = source, line
+            # Translators get no numbers, no ids of units, no words of code.
+            words = [
+                part.astext()
+                for part in text.findall(nodes.Text)
+                if not isinstance(part.parent, nodes.literal)
+            ]
+            if not re.search(r"[^\W\d_]{2}", " ".join(words)):
+                text["translatable"] = False
+        return box.children
+
+
+class SourceMap(Overview):
+    """Where the units of a part of the sources are taught: ``{source-map} S4-1-2``."""
+
+    def write(self, part):
+        """Return a sentence that counts, and a row for each unit."""
+        with self.read(UNITS).open(encoding="utf-8", newline="") as file:
+            units = {row["unit"]: row["title"] for row in csv.DictReader(file)}
+        units = {
+            unit: text
+            for unit, text in units.items()
+            if re.match(rf"{re.escape(part)}[.-]", unit)
+        }
+        if not units:
+            raise ValueError(f"no unit of {UNITS} belongs to this part")
+        places, chapters = defaultdict(list), {}
+        for number, path in self.chapters().items():
+            for unit, sections in taught_in(path).items():
+                if unit in units:
+                    chapters[number] = link(str(number), f"../chapters/{path.name}")
+                    places[unit] += [
+                        link(f"{number}: {heading}", f"../chapters/{path.name}#{slug}")
+                        for heading, slug in sections
+                    ]
+        rows = [
+            (unit, text, "; ".join(places[unit]) or "nowhere")
+            for unit, text in units.items()
+        ]
+        count = f"{len(units)} units, taught in"
+        where = "chapter" if len(chapters) == 1 else "chapters"
+        return [
+            f"{count} {where} {', '.join(chapters.values())}.",
+            "",
+            *table(("Unit", "What it is about", "Where it is taught"), rows),
+        ]
+
+
+class Status(Overview):
+    """One of the tables about the last run: ``{status} time``."""
+
+    def write(self, name):
+        """Return the table of that name."""
+        tables = {
+            "run": self.run_of,
+            "time": self.time,
+            "cells": self.cells,
+            "exercises": self.exercises,
+            "versions": self.versions,
+        }
+        if name not in tables:
+            raise ValueError(f"expected one of {', '.join(tables)}")
+        return tables[name](json.loads(self.read(STATUS).read_text("utf-8")))
+
+    def by_notebook(self, status, head, *fields, total=True):
+        """Return a table with a row for each notebook that has these fields."""
+        rows = []
+        for name, measured in status["notebooks"].items():
+            if fields[0] in measured:
+                file = f"{name}.ipynb"
+                path = self.read(file)
+                number = f"{int(path.name[:2])}: " if "chapters/" in name else ""
+                text = link(number + title(path), f"../{file}")
+                rows.append((text, *(measured[field] for field in fields)))
+        sums = [sum(column) for column in list(zip(*rows, strict=True))[1:]]
+        rows += [("All", *map(round, sums))] if total else []
+        return table(("Notebook", *head), rows)
+
+    def run_of(self, status):
+        """Say when, where and with what the notebooks ran."""
+        dates = sorted(row["date"][:10] for row in status["notebooks"].values())
+        days = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
+        rows = [("Day (UTC)", days), ("Machine", status["machine"])]
+        return table(("What", "Which"), [*rows, *status["versions"].items()])
+
+    def time(self, status):
+        """Return seconds by the clock, seconds of computing, and memory."""
+        head = ("Seconds", "CPU seconds", "Peak memory, MB")
+        fields = ("seconds", "cpu_seconds", "peak_rss_mb")
+        return self.by_notebook(status, head, *fields, total=False)
+
+    def cells(self, status):
+        """Return how many code cells are compared, ignored, and hold an assert."""
+        head = ("Compared", "Ignored", "Asserted")
+        fields = ("cells_compared", "cells_ignored", "cells_asserted")
+        return self.by_notebook(status, head, *fields)
+
+    def exercises(self, status):
+        """Return how many exercises, wrong answers, and wrong answers named."""
+        head = ("Exercises", "Wrong answers", "Refused by name")
+        return self.by_notebook(status, head, "exercises", "mutants", "refused")
+
+    def versions(self, status):
+        """Return what held on other versions, if that lane was run."""
+        path = self.read(VERSIONS)
+        if not path.exists():
+            return ["No other versions have been tried so far."]
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [
+                (
+                    f"{row['python']}, {row['versions']}",
+                    row["torch"] or "-",
+                    f"{row['chapters_passed']} of {row['chapters_run']}"
+                    if row["date"]
+                    else "-",
+                    f"{row['tests_passed']} of {row['tests_run']}"
+                    if row["date"]
+                    else "-",
+                    row["failed"].replace("|", r"\|"),
+                )
+                for row in csv.DictReader(file)
+            ]
+        head = ("Python, set", "torch", "Chapters", "Tests", "Failed")
+        return table(head, rows)
+
+
+def setup(app):
+    """Register the directives."""
+    app.add_directive("source-map", SourceMap)
+    app.add_directive("status", Status)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
