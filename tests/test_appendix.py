@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import re
+from collections import Counter
 from pathlib import Path
 
 import nbformat
@@ -17,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 APPENDIX = ROOT / "appendix"
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
 LINK = re.compile(r"\]\((\.\./chapters/[^)#]+\.ipynb)#([^)]+)\)")
+TERM_LINK = re.compile(r"\[([^\]]+)\]\(\.\./appendix/glossary\.md#([^)]+)\)")
 
 
 def read(path):
@@ -226,9 +228,13 @@ def test_glossary_is_sorted_under_its_letters():
         assert {term.strip("`_")[0].upper() for term in terms} == {letter}
 
 
+def prose_of(notebook):
+    return "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+
+
 def key_terms(notebook):
     """Return the terms in bold of a chapter's list of key terms."""
-    prose = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    prose = TERM_LINK.sub(r"\1", prose_of(notebook))
     section = re.search(r"^#+ Key terms\n(.*?)(?=^#|\Z)", prose, re.M | re.S)
     bold = re.findall(r"\*\*(.+?)\*\*", section[1])
     return [part for term in bold for part in term.split(", ")]
@@ -253,11 +259,43 @@ def test_key_terms_are_in_the_glossary(path):
     assert not missing
 
 
+def anchor(term):
+    """Return the anchor of a term, as Sphinx makes it."""
+    return "term-" + re.sub(r"[^\w.]+", "-", term.strip("`")).strip("-")
+
+
+def meant(key_term):
+    """Return the anchors of the entries that a key term may mean."""
+    names = {plain(key_term), plain(key_term).removesuffix("s"), plain(key_term) + "s"}
+    found = {
+        anchor(term)
+        for term in glossary()
+        if names & {plain(term), *map(str.lower, re.findall(r"\((\w+)\)", term))}
+    }
+    # "macro, micro, weighted average" leaves out what the parts have in common.
+    return found or {
+        anchor(term)
+        for term in glossary()
+        if plain(term).startswith(plain(key_term) + " ")
+    }
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_terms_are_linked_once_and_key_terms_are(path):
+    notebook = read(path)
+    links = Counter(target for _, target in TERM_LINK.findall(prose_of(notebook)))
+    if not links:
+        pytest.skip("the terms of this chapter are not linked yet")
+    assert set(links) <= {anchor(term) for term in glossary()}
+    assert not [target for target, count in links.items() if count > 1]
+    assert not [term for term in key_terms(notebook) if not meant(term) & set(links)]
+
+
 def test_terms_can_be_linked(site):
     html = (site / "appendix" / "glossary.html").read_text("utf-8")
     page = BeautifulSoup(html, "html.parser")
     anchors = {term.get("id") for term in page.select("dl.glossary dt")}
-    assert len(anchors) == len(glossary())
+    assert anchors == {anchor(term) for term in glossary()}
     assert {"term-tensor", "term-learning-rate", "term-DataLoader"} <= anchors
 
 
