@@ -10,7 +10,6 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics.functional import accuracy as reference_accuracy
 
-from helpers import training
 from helpers.training import accuracy, evaluate, fit, train_step
 from helpers.training import test_step as measure
 
@@ -207,12 +206,6 @@ def test_progress_bar_is_asked_for(capsys, monkeypatch):
     monkeypatch.setenv("COURSE_PROGRESS", "1")
     run_fit(epochs=1)
     assert "epoch 1/1" in capsys.readouterr().err
-
-
-def test_jupyter_server_shows_the_bar(monkeypatch):
-    monkeypatch.delenv("COURSE_PROGRESS", raising=False)
-    monkeypatch.setenv("JPY_SESSION_NAME", "chapters/06.ipynb")
-    assert training._watched()
 
 
 @pytest.mark.parametrize("epochs", [0, -1, 1.5, True])
