@@ -1,0 +1,621 @@
+"""Checkers for the exercises of chapter 07."""
+
+import random
+import warnings
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from helpers.device import available_devices
+
+from ._engine import call, exercise, explain, require
+
+
+def _tensor(value, what):
+    """Return a tensor without its graph, on the CPU."""
+    require(isinstance(value, torch.Tensor), f"{what} is not a tensor.")
+    return value.detach().cpu()
+
+
+def _pair(value, what):
+    """Return the two parts of a pair."""
+    with explain(TypeError, f"The result is not a pair: {what}."):
+        parts = list(value)
+    require(len(parts) == 2, f"The result is not a pair: {what}.")
+    return parts
+
+
+def _parameters(first, second, bias=1, colours=3, between=None, flat=None):
+    """Count the parameters of Net; the later arguments are for mistakes."""
+    between, flat = between or first, flat or second * 25
+    convolutions = first * (colours * 25 + bias) + second * (between * 25 + bias)
+    return convolutions + 120 * (flat + bias) + 84 * (120 + bias) + 10 * (84 + bias)
+
+
+@exercise(
+    "ex-07-count",
+    hint="begin with the five lines of the count for 6 and 16, and ask of each 3, 6, "
+    "16 and 400 where it comes from.",
+    shown="Two numbers change three layers: each layer's outputs are the next one's "
+    "inputs.",
+)
+def count(count):
+    cases = [(6, 16), (12, 32), (1, 1)]
+    cases += [(random.randint(2, 40), random.randint(2, 40)) for _ in range(8)]
+    for first, second in random.sample(cases, len(cases)):
+        found, expected = call(count, first, second), _parameters(first, second)
+        with explain((TypeError, ValueError), "The result is not one number."):
+            found = float(found)
+        if found == expected:
+            continue
+        asked = f"For {first} and {second} filters"
+        named = [
+            ({"bias": 0}, "the biases are missing: one for each output of a layer."),
+            ({"colours": 1}, "the three colours are missing in the first convolution."),
+            (
+                {"between": 6},
+                "the second convolution still takes 6 channels; it gets as many as the "
+                "first one has filters.",
+            ),
+            (
+                {"flat": 400},
+                "the first linear layer still takes 400 numbers, and now there are "
+                "more or fewer maps of 5 by 5.",
+            ),
+            (
+                {"flat": second},
+                "the first linear layer takes one number of each map; a map has "
+                "5 by 5.",
+            ),
+        ]
+        for mistake, misconception in named:
+            # For some numbers a mistake makes no difference.
+            wrong = _parameters(first, second, **mistake)
+            require(found != wrong, f"{asked}, {misconception}")
+        require(False, f"{asked} there are {expected:,} parameters, not {found:,.0f}.")
+
+
+@exercise(
+    "ex-07-undo",
+    hint="the steps of the transform, backwards, each undone: from normalised to 0 … "
+    "1, to 0 … 255, to whole numbers, to channels last.",
+    shown="Normalising loses nothing, as long as the six numbers are kept and the "
+    "bytes are rounded, not cut off.",
+)
+def undo(undo):
+    for _ in range(3):
+        n, h, w = random.randint(2, 4), random.randint(9, 12), random.randint(13, 16)
+        original = torch.randint(256, (n, h, w, 3), dtype=torch.uint8)
+        mean = [random.uniform(0.3, 0.6) for _ in range(3)]
+        std = [random.uniform(0.15, 0.3) for _ in range(3)]
+        images = original.permute(0, 3, 1, 2) / 255
+        images = images - torch.tensor(mean)[:, None, None]
+        images = (images / torch.tensor(std)[:, None, None]).contiguous()
+        given = images.clone()
+        with explain(
+            RuntimeError,
+            "The six numbers do not fit the images. They belong to the channels, the "
+            "second axis of (N, 3, H, W): give them the shape (3, 1, 1).",
+        ):
+            found = call(undo, given, list(mean), list(std))
+        found = torch.as_tensor(found).detach().cpu()
+        require(
+            torch.equal(given, images),
+            "`undo` changes the images that it was given; compute new ones.",
+        )
+        require(
+            found.shape != images.shape,
+            "The channels still come second. `permute` puts them last.",
+        )
+        require(
+            found.shape != (n, w, h, 3),
+            "Height and width have changed places: that is what `.T` or `transpose` of "
+            "two axes does. `permute` names the new order of all axes.",
+        )
+        require(
+            found.shape == original.shape,
+            f"Images of shape {tuple(images.shape)} become {tuple(found.shape)}; asked "
+            f"is {tuple(original.shape)}.",
+        )
+        require(
+            found.dtype == torch.uint8,
+            f"The result has the dtype {found.dtype}; bytes are `torch.uint8`.",
+        )
+        off = (found.int() - original.int()).abs()
+        require(
+            found.max() > 1,
+            "All bytes are 0 or 1: a float from 0 to 1 is a byte only after it was "
+            "multiplied by 255.",
+        )
+        axes = found.reshape(n, 3, h, w).permute(0, 2, 3, 1).int() - original.int()
+        require(
+            axes.abs().max() > 1,
+            "The shape is right and the pixels are not: `reshape` and `view` cut the "
+            "numbers anew in the order in which they lie. `permute` moves axes.",
+        )
+        require(
+            off.max() != 1,
+            f"{(off > 0).float().mean():.0%} of the bytes are one too small: a float "
+            "such as 41.99998 is cut off at the point when it becomes a byte.",
+        )
+        require(
+            off.max() == 0,
+            "The bytes are not the original ones. `Normalize` subtracts the mean first "
+            "and divides by the standard deviation then; which comes first on the way "
+            "back?",
+        )
+
+
+@exercise(
+    "ex-07-reports",
+    hint="`range(0, len(losses), every)` gives where each part begins, and a slice may "
+    "reach beyond the end.",
+    shown="Every batch is in exactly one report, and each mean is divided by the "
+    "number of its own batches.",
+)
+def reports(running_means):
+    cases = [(5, 2), (8, 4), (3, 7), (12, 1)]
+    cases += [(random.randint(9, 40), random.randint(2, 8)) for _ in range(10)]
+    for n, every in cases:
+        losses = [random.uniform(0.5, 3) for _ in range(n)]
+        found = call(running_means, list(losses), every)
+        with explain(
+            (TypeError, ValueError),
+            "The result is not a list of pairs: batches so far, mean.",
+        ):
+            found = [(int(batches), float(mean)) for batches, mean in found]
+        parts = [losses[start : start + every] for start in range(0, n, every)]
+        ends = [min(start + every, n) for start in range(0, n, every)]
+        asked = f"For {n} batches and a report every {every}"
+        positions = [batches for batches, _ in found]
+        require(
+            positions != ends[:-1],
+            f"{asked}, the last {n - (ends[:-1] or [0])[-1]} batches are in no report, "
+            "and they are the ones that describe the newest state.",
+        )
+        require(
+            positions != [end - 1 for end in ends],
+            f"{asked}, the first number of a pair is an index; asked is how many "
+            "batches have passed.",
+        )
+        require(
+            positions != [*ends, n],
+            f"{asked}, the last batch is reported twice.",
+        )
+        require(
+            positions == ends,
+            f"{asked}, the reports should come after {ends[:4]} …, not after "
+            f"{positions[:4]}.",
+        )
+        means = torch.tensor([mean for _, mean in found])
+        sums = torch.tensor([sum(part) for part in parts])
+        lengths = torch.tensor([float(len(part)) for part in parts])
+
+        def are(values, means=means):
+            return torch.allclose(means, values, atol=1e-4)
+
+        if are(sums / lengths):
+            continue
+        require(not are(sums), f"{asked}, the losses are added up, not averaged.")
+        require(
+            not are(sums / every),
+            f"{asked}, the last mean is divided by {every}, and the last part has only "
+            f"{len(parts[-1])} of them.",
+        )
+        require(
+            not are(sums.cumsum(0) / lengths.cumsum(0)),
+            f"{asked}, each mean reaches back to the first batch. Begin anew after "
+            "each report, or the running loss lags behind.",
+        )
+        require(
+            not are(sums.cumsum(0) / lengths),
+            f"{asked}, the sum is not set back to 0 after a report.",
+        )
+        require(False, f"{asked}, the means are not those since the last report.")
+
+
+@exercise(
+    "ex-07-per-class",
+    hint="`truth[predicted == truth]` are the classes of the right answers; count "
+    "those, and all, by `bincount(minlength=classes)`.",
+    shown="For each class: the right answers among its pictures. A class without a "
+    "picture has no accuracy, and NaN says so.",
+)
+def per_class(class_accuracy):
+    for trial in range(5):
+        classes, n = random.randint(4, 9), random.randint(80, 120)
+        # From the second trial on, the last class occurs in neither or in one.
+        truth = torch.randint(classes - (trial > 0), (n,))
+        truth[: classes - 1] = torch.arange(classes - 1)
+        predicted = torch.randint(classes - (trial % 2), (n,))
+        predicted = torch.where(torch.rand(n) < 0.5, truth, predicted)
+        with explain(
+            RuntimeError,
+            "Two counts of different lengths met: `bincount` stops at the largest "
+            "number that occurs. `minlength` makes it longer.",
+        ):
+            found = call(class_accuracy, predicted.clone(), truth.clone(), classes)
+        found = _tensor(found, "The result").float()
+        require(
+            found.shape == (classes,),
+            f"For {classes} classes the result has the shape {tuple(found.shape)}. "
+            "`bincount` stops at the largest number that occurs, unless `minlength` "
+            "says otherwise.",
+        )
+        right = torch.stack(
+            [(truth[predicted == truth] == c).sum() for c in range(classes)]
+        )
+        there = torch.stack([(truth == c).sum() for c in range(classes)])
+        said = torch.stack([(predicted == c).sum() for c in range(classes)])
+        expected = right / there
+
+        def is_(value, found=found):
+            return torch.allclose(found, value, atol=1e-5, equal_nan=True)
+
+        if is_(expected):
+            continue
+        require(
+            not is_(expected.nan_to_num(0)),
+            "A class without a picture gets 0, as if all its pictures were wrong. "
+            "0 of 0 is NaN.",
+        )
+        require(
+            not is_(right / said) and not is_((right / said).nan_to_num(0)),
+            "You divide by how often each class was *predicted*: that is precision. "
+            "Asked is how many of its pictures were recognised.",
+        )
+        require(
+            not is_(right / n),
+            "You divide by the number of all pictures, not by those of the class.",
+        )
+        require(
+            not is_((right // there.clamp(min=1)).float()),
+            "`//` cuts off what follows the point, so nearly all accuracies are 0.",
+        )
+        require(
+            not is_((right + n - there - said + right) / n),
+            "Pictures of other classes that were not taken for this one count as right "
+            "too. Look at the pictures of the class alone.",
+        )
+        require(False, f"The accuracies should be {expected}, not {found}.")
+
+
+@exercise(
+    "ex-07-split",
+    hint="for one class: `(labels == label).nonzero().flatten()` are its indices; "
+    "shuffle them with `torch.randperm` and the generator, and cut.",
+    shown="Both parts have the same mixture of classes, share no index and lose none, "
+    "and the seed of the generator decides who goes where.",
+)
+def split(stratified_split):
+    for _ in range(4):
+        classes = random.randint(3, 6)
+        sizes = random.sample(range(20, 90), classes)
+        labels = torch.arange(classes).repeat_interleave(torch.tensor(sizes))
+        labels = labels[torch.randperm(len(labels))]
+        share = random.choice([0.2, 0.3, 0.37, 0.6])
+        seed = random.randrange(1000)
+
+        def split_by(seed, labels=labels, share=share):
+            torch.manual_seed(random.randint(10**7, 10**8))
+            generator = torch.Generator().manual_seed(seed)
+            parts = call(stratified_split, labels.clone(), share, generator)
+            parts = _pair(parts, "two tensors of indices")
+            return [_tensor(part, "A part") for part in parts]
+
+        parts = split_by(seed)
+        require(
+            all(part.ndim == 1 and part.dtype == torch.int64 for part in parts),
+            "The parts are not tensors of indices, of shape (M,) and whole numbers.",
+        )
+        first, second = (part.tolist() for part in parts)
+        everything = sorted(first + second)
+        require(
+            all(len(set(part)) == len(part) for part in (first, second)),
+            "Some indices occur twice in a part. Are they indices into `labels`, not "
+            "places within a class?",
+        )
+        require(
+            not set(first) & set(second),
+            "Some indices are in both parts: a validation set that shares pictures "
+            "with the training set measures memory.",
+        )
+        require(
+            everything == list(range(len(labels))),
+            f"{len(labels) - len(everything)} of {len(labels)} samples are in no part, "
+            "or an index does not exist.",
+        )
+        counts = labels[parts[0]].bincount(minlength=classes)
+        for label, (size, found) in enumerate(zip(sizes, counts.tolist(), strict=True)):
+            asked = f"Class {label} has {size} samples; with a share of {share}"
+            require(
+                found != size - round(share * size) or abs(2 * share - 1) < 0.01,
+                f"{asked}, {found} of them are in the first part, which is the share "
+                "of the second.",
+            )
+            require(
+                abs(found - share * size) < 1,
+                f"{asked}, {found} of them are in the first part. A share of all "
+                "samples is not a share of each class.",
+            )
+            require(
+                abs(found - share * size) <= 0.5 + 1e-6,
+                f"{asked}, {found} of them are in the first part: round the number "
+                "instead of cutting it off.",
+            )
+        again, other = split_by(seed), split_by(seed + 1)
+        require(
+            all(map(torch.equal, parts, again)),
+            "The same seed of the generator gives two different splits: do all draws "
+            "use `generator`?",
+        )
+        require(
+            set(other[0].tolist()) != set(first),
+            "Another seed of the generator gives the same split: nothing is drawn, and "
+            "the first samples of each class always go to the first part.",
+        )
+
+
+def _stopping(losses, patience):
+    best = 0
+    for epoch, loss in enumerate(losses):
+        if loss < losses[best]:
+            best = epoch
+        elif epoch - best == patience:
+            break
+    return best + 1, epoch + 1
+
+
+@exercise(
+    "ex-07-patience",
+    hint="go through the epochs and remember the best one so far; how many epochs ago "
+    "was it?",
+    shown="Patience counts epochs since the best one, not since the last bump, and "
+    "what would come after the stop nobody knows.",
+)
+def patience(stopping):
+    cases = [
+        (
+            [3.0, 2.0, 1.0, 0.5],
+            2,
+            (3, 3),
+            "the epochs are counted from 0; asked is from 1.",
+        ),
+        (
+            [1.0, 2.0, 3.0, 4.0, 5.0],
+            2,
+            (1, 4),
+            "it stops one epoch late: after epochs 2 and 3, two in a row were no "
+            "better.",
+        ),
+        (
+            [1.0, 2.0, 3.0, 4.0, 5.0],
+            2,
+            (1, 2),
+            "it stops one epoch early: only one epoch was no better.",
+        ),
+        (
+            [2.0, 1.0, 1.0, 1.0, 1.0],
+            2,
+            (5, 5),
+            "a loss that equals the best one counts as better.",
+        ),
+        (
+            [2.0, 1.0, 3.0, 3.0, 0.5],
+            2,
+            (5, 4),
+            "the best epoch comes after the end of the training. What follows the stop "
+            "was never trained.",
+        ),
+        (
+            [2.0, 1.0, 1.5, 1.2, 1.1, 0.5],
+            3,
+            (6, 6),
+            "each epoch is compared with the one before it. Compare with the best.",
+        ),
+        (
+            [2.0, 3.0, 1.0, 2.0, 0.5, 0.4],
+            2,
+            (3, 4),
+            "the bad epochs are counted together though a better one came between; "
+            "they have to be in a row.",
+        ),
+        ([1.0, 2.0], 5, None, ""),
+    ]
+    for _ in range(30):
+        losses = [random.randint(1, 12) / 4 for _ in range(random.randint(2, 12))]
+        cases.append((losses, random.randint(1, 4), None, ""))
+    answers = []
+    for losses, wait, wrong, misconception in cases:
+        found = call(stopping, list(losses), wait)
+        pair = _pair(found, "the best epoch, the last epoch")
+        with explain((TypeError, ValueError), "The result is not a pair of numbers."):
+            answers.append(tuple(int(epoch) for epoch in pair))
+        asked = f"For the losses {losses} and a patience of {wait}"
+        require(answers[-1] != wrong, f"{asked}, {misconception}")
+    for (losses, wait, *_), found in zip(cases, answers, strict=True):
+        expected = _stopping(losses, wait)
+        asked = f"For the losses {losses} and a patience of {wait}"
+        require(
+            found != expected[::-1] or found == expected,
+            f"{asked}, best and last epoch have changed places.",
+        )
+        require(found == expected, f"{asked}, it should be {expected}, not {found}.")
+
+
+def _net():
+    """Return the layers of the chapter's Net, by the names of its parameters."""
+    return nn.ModuleDict(
+        {
+            "conv1": nn.Conv2d(3, 6, 5),
+            "conv2": nn.Conv2d(6, 16, 5),
+            "fc1": nn.Linear(400, 120),
+            "fc2": nn.Linear(120, 84),
+            "fc3": nn.Linear(84, 10),
+        }
+    )
+
+
+def _logits(net, x):
+    for name in ("conv1", "conv2"):
+        x = F.max_pool2d(net[name](x).relu(), 2)
+    x = net["fc2"](net["fc1"](x.flatten(1)).relu()).relu()
+    return net["fc3"](x)
+
+
+@exercise(
+    "ex-07-devices",
+    hint="the network and the images both go to the device `name`; the logits come "
+    "back by `.cpu()`.",
+    shown="The device is one argument, and nothing else in the code depends on it.",
+)
+def devices(logits_on):
+    for name in available_devices() * 2:
+        net, images = _net(), torch.randn(random.randint(2, 6), 3, 32, 32)
+        parameters = {key: 3 * value for key, value in net.state_dict().items()}
+        net.load_state_dict(parameters)
+        with torch.inference_mode():
+            expected = _logits(net, images)
+        kept = {key: value.clone() for key, value in parameters.items()}
+        found = call(logits_on, name, parameters, images)
+        require(isinstance(found, torch.Tensor), "The result is not a tensor.")
+        require(
+            found.device.type == "cpu",
+            f"On {name!r} the logits stay on the device; bring them back.",
+        )
+        require(
+            found.shape == expected.shape,
+            f"For {len(images)} images the result has the shape {tuple(found.shape)}, "
+            f"not {tuple(expected.shape)}: one row of ten logits an image.",
+        )
+        probabilities = expected.softmax(dim=1)
+        require(
+            not torch.allclose(found.detach(), probabilities, atol=0.01),
+            "These are probabilities; asked are the logits.",
+        )
+        require(
+            torch.allclose(found.detach(), expected, atol=0.05, rtol=0.05),
+            f"On {name!r} these are not the logits of a `Net` with these parameters. A "
+            "new network is random until you load them.",
+        )
+        require(
+            all(torch.equal(parameters[key], kept[key]) for key in kept),
+            "The parameters that were handed over have changed.",
+        )
+    # A device that every machine has, and that is not the CPU: it holds no numbers.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            found = logits_on("meta", parameters, images)
+        except NotImplementedError:  # there is nothing to bring back from it
+            return
+        except RuntimeError:
+            require(
+                False,
+                "With the device `meta`, network and images end up on two devices: "
+                "both have to go to `name`, and `images.to(name)` is a copy.",
+            )
+    require(
+        not found.is_meta,
+        "The logits stay on the device, as you would see with a GPU; bring them back "
+        "by `.cpu()`.",
+    )
+    require(
+        False,
+        "Asked to compute on `meta`, which holds no numbers, the function gives "
+        "numbers: it computes elsewhere, whatever `name` says.",
+    )
+
+
+def _member():
+    """Return a small network whose answers depend on its mode."""
+    layers = [nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.3)]
+    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(4 * 36, 5))
+    nn.init.normal_(model[-1].weight, std=0.3)
+    nn.init.uniform_(model[1].running_mean, -0.5, 0.5)
+    return model
+
+
+@exercise(
+    "ex-07-ensemble",
+    hint="softmax of each network's logits, in evaluation mode; their mean; then the "
+    "negative logarithm of the right class, averaged over the pictures.",
+    shown="The loss of the averaged probabilities is never above the mean of the "
+    "losses; for the accuracy there is no such law.",
+)
+def ensemble(ensemble):
+    for size in (2, 3):
+        members = [_member() for _ in range(size)]
+        n = random.randint(150, 200)
+        x, y = torch.randn(n, 3, 8, 8), torch.randint(5, (n,))
+        with torch.inference_mode():
+            logits = torch.stack([model.eval()(x) for model in members])
+        for model in members:
+            model.train()
+        joint = logits.softmax(dim=2).mean(dim=0)
+        right = joint[torch.arange(n), y]
+        expected = [-right.log().mean(), (joint.argmax(dim=1) == y).float().mean()]
+        result = call(ensemble, list(members), x.clone(), y.clone())
+        result = _pair(result, "the loss, the accuracy")
+        with explain((TypeError, ValueError), "The result is not a pair of numbers."):
+            loss, accuracy = (
+                float(value.detach() if isinstance(value, torch.Tensor) else value)
+                for value in result
+            )
+        fits = abs(loss - expected[0]) < 1e-3
+        if fits and abs(accuracy - expected[1]) < 1e-4:
+            continue
+        each = torch.stack([F.cross_entropy(one, y) for one in logits])
+        across = logits.softmax(dim=1).mean(dim=0)[torch.arange(n), y]
+        named = [
+            (
+                F.cross_entropy(logits.mean(dim=0), y),
+                "The logits are averaged. Take the softmax of each network first, and "
+                "average the probabilities.",
+            ),
+            (
+                F.cross_entropy(joint, y),
+                "Softmax is applied twice: `F.cross_entropy` contains one, and the "
+                "averaged probabilities have had theirs. `F.nll_loss` wants "
+                "logarithms.",
+            ),
+            (
+                each.mean(),
+                "This is the mean of the losses of the networks, not the loss of their "
+                "joint answer.",
+            ),
+            (
+                -(size * right).log().mean(),
+                "The probabilities are added up, so they sum to "
+                f"{size}; an average sums to 1.",
+            ),
+            (
+                -right.mean(),
+                "The loss lacks the logarithm: `F.nll_loss` takes none itself.",
+            ),
+            (
+                -across.log().mean(),
+                "The softmax runs along the pictures (`dim=0`), so that they compete "
+                "with each other.",
+            ),
+        ]
+        for value, misconception in named:
+            require(abs(loss - value) > 1e-3, misconception)
+        require(
+            fits or not any(model.training for model in members),
+            "The networks are asked in training mode, where Dropout draws and "
+            "BatchNorm looks at the whole batch: call `eval()` on each.",
+        )
+        require(fits, f"The loss should be {expected[0]:.4f}, not {loss:.4f}.")
+        require(
+            abs(accuracy - 100 * expected[1]) > 1e-2,
+            "The accuracy is a percentage; asked is a number from 0 to 1.",
+        )
+        alone = (logits.argmax(dim=2) == y).float().mean()
+        require(
+            abs(accuracy - alone) > 1e-4,
+            "This is the mean of the accuracies of the networks, not the accuracy of "
+            "their joint answer.",
+        )
+        require(False, f"The accuracy should be {expected[1]:.4f}, not {accuracy:.4f}.")

@@ -1,0 +1,370 @@
+"""Misconceptions and other solutions for the exercises of chapter 07."""
+
+from . import Case, Mutant
+
+CASES = {
+    "ex-07-count": Case(
+        mutants=(
+            Mutant("first * (3 * 25 + 1)", "first * (25 + 1)", "three colours"),
+            Mutant("(first * 25 + 1)", "(6 * 25 + 1)", "still takes 6 channels"),
+            Mutant("120 * (second * 25 + 1)", "120 * 401", "still takes 400 numbers"),
+            Mutant(
+                "120 * (second * 25 + 1)", "120 * (second + 1)", "one number of each"
+            ),
+            Mutant(" + 1)", ")", "the biases are missing"),
+            Mutant("84 * (120 + 1)", "84 * (84 + 1)", "parameters, not"),
+        ),
+        other="""
+def count(first, second):
+    layers = [nn.Conv2d(3, first, 5), nn.Conv2d(first, second, 5)]
+    layers += [nn.Linear(25 * second, 120), nn.Linear(120, 84), nn.Linear(84, 10)]
+    sizes = [p.numel() for layer in layers for p in layer.parameters()]
+    return torch.tensor(sizes).sum()
+""",
+    ),
+    "ex-07-undo": Case(
+        mutants=(
+            Mutant(".round()", "", "cut off at the point"),
+            Mutant(" * 255", "", "multiplied by 255"),
+            Mutant(".permute(0, 2, 3, 1)", "", "channels still come second"),
+            Mutant(".permute(0, 2, 3, 1)", ".permute(0, 3, 2, 1)", "changed places"),
+            Mutant(
+                "return scaled.round().to(torch.uint8).permute(0, 2, 3, 1)",
+                "n, c, h, w = images.shape\n"
+                "    return scaled.round().to(torch.uint8).reshape(n, h, w, c)",
+                "`permute` moves axes",
+            ),
+            Mutant(
+                "images * factor + offset", "(images + offset) * factor", "comes first"
+            ),
+            Mutant(".to(torch.uint8)", "", "bytes are `torch.uint8`"),
+            Mutant("[:, None, None]", "", "second axis of"),
+            Mutant(
+                "scaled = (images * factor + offset) * 255",
+                "scaled = images.mul_(factor).add_(offset) * 255",
+                "changes the images",
+            ),
+        ),
+        other="""
+def undo(images, mean, std):
+    last = images.permute(0, 2, 3, 1).cpu().numpy()
+    scaled = (last * np.array(std) + np.array(mean)) * 255
+    return (scaled + 0.5).astype(np.uint8)
+""",
+    ),
+    "ex-07-reports": Case(
+        mutants=(
+            Mutant(
+                "len(losses), every)", "len(losses) - every + 1, every)", "newest state"
+            ),
+            Mutant(
+                "sum(part) / len(part)", "sum(part) / every", "the last part has only"
+            ),
+            Mutant("sum(part) / len(part)", "sum(part)", "added up, not averaged"),
+            Mutant(
+                "sum(part) / len(part)",
+                "sum(losses[: start + every]) / (start + len(part))",
+                "back to the first batch",
+            ),
+            Mutant(
+                "sum(part) / len(part)",
+                "sum(losses[: start + every]) / len(part)",
+                "set back to 0",
+            ),
+            Mutant("(start + len(part),", "(start + len(part) - 1,", "is an index"),
+            Mutant(
+                "    return pairs",
+                "    pairs.append((len(losses), sum(part) / len(part)))\n"
+                "    return pairs",
+                "reported twice",
+            ),
+        ),
+        other="""
+def running_means(losses, every):
+    pairs, total, count = [], 0.0, 0
+    for step, loss in enumerate(losses, start=1):
+        total, count = total + loss, count + 1
+        if step % every == 0 or step == len(losses):
+            pairs.append([step, torch.tensor(total / count)])
+            total, count = 0.0, 0
+    return tuple(pairs)
+""",
+    ),
+    "ex-07-per-class": Case(
+        mutants=(
+            Mutant("/ truth.bincount", "/ predicted.bincount", "that is precision"),
+            Mutant(
+                "hits / truth.bincount(minlength=classes)",
+                "hits / truth.bincount(minlength=classes).clamp(min=1)",
+                "0 of 0 is NaN",
+            ),
+            Mutant(
+                "hits / truth.bincount(minlength=classes)", "hits / len(truth)", "class"
+            ),
+            Mutant(" / truth", " // truth", "`//` cuts off"),
+            Mutant("(minlength=classes)", "()", "`minlength`"),
+            Mutant(
+                "    hits = truth[predicted == truth].bincount(minlength=classes)\n"
+                "    return hits / truth.bincount(minlength=classes)",
+                "    rows = [(predicted == c) == (truth == c) for c in "
+                "range(classes)]\n    return torch.stack(rows).float().mean(dim=1)",
+                "count as right",
+            ),
+        ),
+        other="""
+def class_accuracy(predicted, truth, classes):
+    right = (predicted == truth).double()
+    return torch.stack([right[truth == c].mean() for c in range(classes)])
+""",
+    ),
+    "ex-07-split": Case(
+        mutants=(
+            Mutant(
+                "round(share * len(members))", "int(share * len(members))", "round the"
+            ),
+            Mutant("members[cut:]", "members[: len(members) - cut]", "in both parts"),
+            Mutant(", generator=generator", "", "draws use `generator`"),
+            Mutant(
+                "        members = members[torch.randperm(len(members), "
+                "generator=generator)]\n",
+                "",
+                "nothing is drawn",
+            ),
+            Mutant(
+                "members = members[torch.randperm(len(members), generator=generator)]",
+                "members = torch.randperm(len(members), generator=generator)",
+                "places within a class",
+            ),
+            Mutant(
+                "    return torch.cat(first), torch.cat(second)",
+                "    order = torch.randperm(len(labels), generator=generator)\n"
+                "    return order.tensor_split([round(share * len(labels))])",
+                "not a share of each class",
+            ),
+            Mutant(
+                "torch.cat(first), torch.cat(second)",
+                "torch.cat(second), torch.cat(first)",
+                "share of the second",
+            ),
+            Mutant("torch.cat(second)", "torch.cat(second)[:-1]", "are in no part"),
+        ),
+        other="""
+def stratified_split(labels, share, generator):
+    order = torch.randperm(len(labels), generator=generator)
+    chosen = torch.zeros(len(labels), dtype=torch.bool)
+    for label in range(int(labels.max()) + 1):
+        members = order[labels[order] == label]
+        chosen[members[: round(share * len(members))]] = True
+    return chosen.nonzero()[:, 0], (~chosen).nonzero()[:, 0]
+""",
+    ),
+    "ex-07-patience": Case(
+        mutants=(
+            Mutant("loss < losses", "loss <= losses", "counts as better"),
+            Mutant("losses[best - 1]", "losses[epoch - 2]", "the one before it"),
+            Mutant("best == patience", "best > patience", "one epoch late"),
+            Mutant("best == patience", "best == patience - 1", "one epoch early"),
+            Mutant(
+                "return best, epoch\n",
+                "return losses.index(min(losses)) + 1, epoch\n",
+                "never trained",
+            ),
+            Mutant("best, epoch\n", "epoch, best\n", "changed places"),
+            Mutant(
+                "    return best, len(losses)",
+                "    return best - 1, len(losses) - 1",
+                "counted from 0",
+            ),
+            Mutant(
+                "    best = 1\n",
+                "    best, bad = 1, 0\n"
+                "    for epoch, loss in enumerate(losses, start=1):\n"
+                "        if loss < losses[best - 1]:\n"
+                "            best = epoch\n"
+                "        elif epoch > 1:\n"
+                "            bad += 1\n"
+                "        if bad == patience:\n"
+                "            return best, epoch\n"
+                "    return best, len(losses)\n",
+                "have to be in a row",
+            ),
+        ),
+        other="""
+def stopping(losses, patience):
+    best_loss, best_epoch, waited, epoch = float("inf"), 0, 0, 0
+    while epoch < len(losses) and waited < patience:
+        epoch += 1
+        waited += 1
+        if losses[epoch - 1] < best_loss:
+            best_loss, best_epoch, waited = losses[epoch - 1], epoch, 0
+    return [best_epoch, torch.tensor(epoch)]
+""",
+    ),
+    "ex-07-devices": Case(
+        needs=("imports", "net"),
+        mutants=(
+            Mutant(
+                "    model.load_state_dict(parameters)\n", "", "until you load them"
+            ),
+            Mutant("Net().to(name)", "Net()", "end up on two devices"),
+            Mutant("images.to(name)", "images", "end up on two devices"),
+            Mutant(".cpu()", "", "bring them back"),
+            Mutant("name)", '"cpu")', "whatever `name` says"),
+            Mutant("images.to(name))", "images.to(name)).softmax(dim=1)", "the logits"),
+        ),
+        other="""
+def logits_on(name, parameters, images):
+    with torch.device(name):
+        model = Net()
+    there = {key: value.to(name) for key, value in parameters.items()}
+    model.load_state_dict(there)
+    return model(images.to(name)).detach().to("cpu")
+""",
+    ),
+    "ex-07-ensemble": Case(
+        mutants=(
+            Mutant(
+                "each = [model.eval()(x).softmax(dim=1) for model in members]\n"
+                "        joint = torch.stack(each).mean(dim=0)",
+                "each = [model.eval()(x) for model in members]\n"
+                "        joint = torch.stack(each).mean(dim=0).softmax(dim=1)",
+                "The logits are averaged",
+            ),
+            Mutant("F.nll_loss(joint.log(), y)", "F.cross_entropy(joint, y)", "twice"),
+            Mutant(
+                "F.nll_loss(joint.log(), y)", "F.nll_loss(joint, y)", "lacks the log"
+            ),
+            Mutant(".mean(dim=0)", ".sum(dim=0)", "are added up"),
+            Mutant("model.eval()(x)", "model(x)", "call `eval()` on each"),
+            Mutant("softmax(dim=1)", "softmax(dim=0)", "along the pictures"),
+            Mutant(
+                "F.nll_loss(joint.log(), y).item()",
+                "sum(F.nll_loss(one.log(), y) for one in each).item() / len(each)",
+                "mean of the losses",
+            ),
+            Mutant(
+                ".float().mean().item()", ".float().mean().item() * 100", "percentage"
+            ),
+            Mutant(
+                "(joint.argmax(dim=1) == y)",
+                "(torch.stack(each).argmax(dim=2) == y)",
+                "mean of the accuracies",
+            ),
+        ),
+        other="""
+def ensemble(members, x, y):
+    total = torch.zeros(())
+    for model in members:
+        model.eval()
+        total = total + model(x).log_softmax(dim=1).exp() / len(members)
+    picked = total.gather(1, y[:, None])[:, 0]
+    hits = (total.max(1).indices == y).float()
+    return torch.stack([-picked.log().mean(), hits.mean()])
+""",
+    ),
+}
+
+FACTS = {
+    "Question 1": """
+import torch
+from torchvision.transforms.v2.functional import normalize
+
+torch.manual_seed(0)
+train, test = torch.rand(200, 3, 8, 8), 0.8 * torch.rand(50, 3, 8, 8)
+
+
+def numbers(pictures):
+    return pictures.mean((0, 2, 3)).tolist(), pictures.std((0, 2, 3)).tolist()
+
+
+picture = train[0]
+apart = normalize(picture, *numbers(train)), normalize(picture, *numbers(test))
+assert (apart[0] - apart[1]).abs().max() > 0.1  # one picture, two inputs
+together = normalize(picture, *numbers(torch.cat([train, test])))
+assert 0 < (apart[0] - together).abs().max() < 0.2  # the effect is small
+""",
+    "Question 2": """
+import torch
+from torch import nn
+
+x, sides = torch.zeros(1, 3, 32, 32), [32]
+pool = nn.MaxPool2d(2)
+for layer in (nn.Conv2d(3, 6, 3), pool, nn.Conv2d(6, 16, 3), pool):
+    x = layer(x)
+    sides.append(x.shape[-1])
+assert sides == [32, 30, 15, 13, 6]
+assert x.flatten(1).shape == (1, 16 * 6 * 6)
+try:
+    nn.Linear(16 * 5 * 5, 120)(x.flatten(1))
+except RuntimeError as error:
+    assert "1x576 and 400x120" in str(error)
+else:
+    raise AssertionError("fc1 took more numbers than it was built for")
+""",
+    "Question 3": """
+import math
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+for seed in range(5):
+    torch.manual_seed(seed)
+    layers = [nn.Conv2d(3, 6, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5)]
+    layers += [nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(400, 120)]
+    model = nn.Sequential(*layers, nn.ReLU(), nn.Linear(120, 10))
+    pictures, labels = torch.rand(200, 3, 32, 32), torch.randint(10, (200,))
+    assert abs(cross_entropy(model(pictures), labels) - math.log(10)) < 0.1
+    assert cross_entropy(model(255 * pictures), labels) > 5
+""",
+    "Question 4": """
+import math
+import torch
+
+error = math.sqrt(0.61 * 0.39 / 2000)
+assert round(100 * error, 1) == 1.1
+torch.manual_seed(0)
+# Two networks that are equally good: how often do they look 0.8 points apart?
+scores = (torch.rand(2, 1000, 2000) < 0.614).float().mean(dim=2)
+assert ((scores[0] - scores[1]).abs() >= 0.008).float().mean() > 0.4
+""",
+    "Question 5": """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten())
+for _ in range(50):
+    model(torch.rand(64, 3, 8, 8))
+ships, cats = 0.5 * torch.rand(50, 3, 8, 8) + 0.5, 0.5 * torch.rand(50, 3, 8, 8)
+before = model[1].running_mean.clone()
+with torch.inference_mode():
+    alone = model(ships)[0]
+    mixed = model(torch.cat([ships, cats]))[0]
+    moved = (model[1].running_mean - before).abs().max()
+    assert (alone - mixed).abs().max() > 0.1 and moved > 0.01
+    model.eval()
+    torch.testing.assert_close(model(ships)[0], model(torch.cat([ships, cats]))[0])
+norm = nn.BatchNorm1d(4)
+norm(torch.rand(2, 4))
+try:
+    norm(torch.rand(1, 4))
+except ValueError as error:
+    assert "more than 1 value per channel" in str(error)
+else:
+    raise AssertionError("a single value was accepted")
+""",
+    "Question 6": """
+import numpy as np
+from sklearn.model_selection import GroupShuffleSplit, train_test_split
+
+birds = np.repeat(np.arange(500), 10)
+at_random = train_test_split(birds, test_size=0.2, random_state=0)
+assert len(set(at_random[1]) - set(at_random[0])) < 5
+photos = np.arange(5000) % 10
+assert set(birds[photos < 8]) == set(birds[photos >= 8])
+splitter = GroupShuffleSplit(n_splits=1, test_size=0.2, random_state=0)
+train, validation = next(splitter.split(birds, groups=birds))
+assert len(set(birds[train])) == 400 and len(set(birds[validation])) == 100
+assert not set(birds[train]) & set(birds[validation])
+""",
+}
