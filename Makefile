@@ -15,7 +15,7 @@ SEEDS ?= 1 2 3
 LANE = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n 2 --dist worksteal --shuffle random
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab test changed offline threads seeds twice alone accelerator versions execute lint format gettext release requirements clean
+.PHONY: help book serve lab test changed offline status threads seeds twice alone accelerator versions execute lint format gettext release requirements clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -47,6 +47,9 @@ changed: $(INSTALLED)  ## re-run the chapters that changed, or whose helpers, da
 
 offline: $(INSTALLED)  ## all that `make test` runs, in a namespace without a network
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python tools/offline.py $(BIN)/pytest --nbval -n 2 --dist loadfile
+
+status: changed  ## re-run what changed, try the exercises; writes appendix/status.json
+	$(BIN)/python tools/status.py
 
 threads: $(INSTALLED)  ## re-run every chapter with two threads, outputs compared
 	OMP_NUM_THREADS=2 $(BIN)/pytest --nbval --record _build/status/threads.json $(CHAPTER)

@@ -177,9 +177,12 @@ class Status(Overview):
                 path = self.read(file)
                 number = f"{int(path.name[:2])}: " if "chapters/" in name else ""
                 text = link(number + title(path), f"../{file}")
-                rows.append((text, *(measured[field] for field in fields)))
-        sums = [sum(column) for column in list(zip(*rows, strict=True))[1:]]
-        rows += [("All", *map(round, sums))] if total else []
+                numbers = (measured[field] for field in fields)
+                # Not every system tells how much memory a process held.
+                rows.append((text, *("-" if n is None else n for n in numbers)))
+        if total:
+            columns = list(zip(*rows, strict=True))[1:]
+            rows.append(("All", *map(sum, columns)))
         return table(("Notebook", *head), rows)
 
     def run_of(self, status):
