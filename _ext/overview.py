@@ -169,7 +169,10 @@ class Status(Overview):
         return tables[name](json.loads(self.read(STATUS).read_text("utf-8")))
 
     def by_notebook(self, status, head, *fields, total=True):
-        """Return a table with a row for each notebook that has these fields."""
+        """Return a table with a row for each notebook that has these fields.
+
+        Heads are short: four columns have to fit on a phone.
+        """
         rows = []
         for name, measured in status["notebooks"].items():
             if fields[0] in measured:
@@ -183,7 +186,7 @@ class Status(Overview):
         if total:
             columns = list(zip(*rows, strict=True))[1:]
             rows.append(("All", *map(sum, columns)))
-        return table(("Notebook", *head), rows)
+        return table(("Page", *head), rows)
 
     def run_of(self, status):
         """Say when, where and with what the notebooks ran."""
@@ -194,19 +197,19 @@ class Status(Overview):
 
     def time(self, status):
         """Return seconds by the clock, seconds of computing, and memory."""
-        head = ("Seconds", "CPU seconds", "Peak memory, MB")
+        head = ("Clock, s", "CPU, s", "MB")
         fields = ("seconds", "cpu_seconds", "peak_rss_mb")
         return self.by_notebook(status, head, *fields, total=False)
 
     def cells(self, status):
         """Return how many code cells are compared, ignored, and hold an assert."""
-        head = ("Compared", "Ignored", "Asserted")
+        head = ("Strict", "Ignored", "Assert")
         fields = ("cells_compared", "cells_ignored", "cells_asserted")
         return self.by_notebook(status, head, *fields)
 
     def exercises(self, status):
         """Return how many exercises, wrong answers, and wrong answers named."""
-        head = ("Exercises", "Wrong answers", "Refused by name")
+        head = ("Exercises", "Wrong", "Named")
         return self.by_notebook(status, head, "exercises", "mutants", "refused")
 
     def versions(self, status):
