@@ -1,0 +1,426 @@
+"""Checkers for the exercises of chapter 10."""
+
+import math
+import random
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+from torch.nn import functional as F
+
+from ._engine import call, exercise, explain, require
+
+
+class _Spy:
+    """A callback for the chapter's learner that calls a function at one event."""
+
+    def __init__(self, event, work, order):
+        self.event, self.work, self.order = event, work, order
+
+    def __call__(self, event):
+        if event == self.event:
+            self.work(self.learn)
+
+
+def _batches(sizes, n_classes=3):
+    """Draw batches of points that a linear layer can tell apart, in part."""
+    centres, batches = torch.randn(n_classes, 5), []
+    for size in sizes:
+        labels = torch.randint(n_classes, (size,))
+        batches.append((centres[labels] + torch.randn(size, 5), labels))
+    return batches
+
+
+def _train(learner_class, cbs, epochs, lr=0.02, seed=0, sizes=(8, 8, 3)):
+    """Train the chapter's learner on drawn points; the same seed, the same training."""
+    torch.manual_seed(seed)
+    dls = SimpleNamespace(train=_batches([16] * 6), valid=_batches(sizes))
+    learn = learner_class(dls, nn.Linear(5, 3), F.cross_entropy, cbs=cbs)
+    learn.epochs = epochs
+    learn.set_hyper([lr])
+    learn.around("fit", learn.all_epochs)
+    return learn
+
+
+@exercise(
+    "ex-10-grey",
+    hint="`PILImageBW` opens a picture as grey; `[None]` adds a dimension.",
+    shown="Whatever the file holds, the network gets one channel of numbers from 0 to "
+    "1, in a batch of one.",
+)
+def grey(as_input):
+    modes = ["L", "RGB", random.choice(["L", "RGB"])]
+    with tempfile.TemporaryDirectory() as folder:
+        for mode in modes:
+            height, width = random.sample(range(5, 40), 2)
+            shape = (height, width) if mode == "L" else (height, width, 3)
+            pixels = np.random.default_rng().integers(0, 180, shape, dtype=np.uint8)
+            picture, path = Image.fromarray(pixels), Path(folder) / f"{mode}.png"
+            picture.save(path)
+            found = call(as_input, path)
+            require(isinstance(found, torch.Tensor), "The result is not a tensor.")
+            asked = f"For a file of {height} rows and {width} columns, mode {mode},"
+            require(
+                found.ndim < 5 and (found.ndim < 2 or found.shape[1:2] != (3,)),
+                f"{asked} the shape is {tuple(found.shape)}: there are three numbers a "
+                "pixel, and grey needs one.",
+            )
+            require(
+                found.ndim == 4,
+                f"{asked} the shape is {tuple(found.shape)}: a network wants four "
+                "dimensions, the batch and the channel first.",
+            )
+            require(
+                found.shape != (1, 1, width, height),
+                f"{asked} the shape is {tuple(found.shape)}: height comes before "
+                "width.",
+            )
+            require(
+                found.shape == (1, 1, height, width),
+                f"{asked} the shape is {tuple(found.shape)}.",
+            )
+            require(
+                found.dtype == torch.float32,
+                f"The dtype is {found.dtype}; the weights of a network are float32.",
+            )
+            values = found[0, 0].cpu()
+            require(values.max() <= 1, "The numbers still run up to 255.")
+            expected = torch.tensor(np.array(picture.convert("L"))).float()
+            require(
+                not torch.allclose(values, expected / expected.max(), atol=1e-4),
+                "Each picture is divided by its own brightest pixel, so that a dark "
+                "picture looks like a bright one. White is 255 in every file.",
+            )
+            require(
+                torch.allclose(values, expected / 255, atol=1e-4),
+                "The numbers are not the pixels divided by 255.",
+            )
+
+
+@exercise(
+    "ex-10-absolute",
+    hint="`mse` with another function of the difference; the second function compares "
+    "two distances for each picture.",
+    shown="A distance is an argument like any other, and the share is one over all "
+    "pictures, however many each digit has.",
+)
+def absolute(mae, accuracy_3_or_7):
+    n, height, width = random.sample(range(3, 12), 3)
+    pictures, template = torch.rand(n, height, width), torch.rand(height, width)
+    found = call(mae, pictures, template)
+    require(isinstance(found, torch.Tensor), "`mae` does not return a tensor.")
+    require(
+        found.ndim,
+        "`mae` returns one number for all pictures; each picture has a distance of "
+        "its own.",
+    )
+    require(
+        found.shape == (n,),
+        f"For {n} pictures of {height} x {width} pixels `mae` returns the shape "
+        f"{tuple(found.shape)}: average over the pixels, not over the pictures.",
+    )
+    signed = (pictures - template).mean(dim=(1, 2))
+    require(
+        not torch.allclose(found, signed, atol=1e-5),
+        "`mae` averages differences with their signs, so that too bright and too dark "
+        "cancel.",
+    )
+    require(
+        torch.allclose(found, (pictures - template).abs().mean(dim=(1, 2)), atol=1e-5),
+        "`mae` is not the mean of the absolute differences.",
+    )
+    templates = {3: torch.rand(4, 6), 7: torch.rand(4, 6)}
+    while True:
+        held = {
+            digit: templates[digit] + 0.8 * torch.randn(size, 4, 6)
+            for digit, size in ((3, 60), (7, 15))
+        }
+        near = {d: _squares(p, templates[3]) < _squares(p, templates[7])
+                for d, p in held.items()}  # fmt: skip
+        right = [near[3].float(), (~near[7]).float()]
+        shares = [part.mean().item() for part in right]
+        expected = torch.cat(right).mean().item()
+        if abs(shares[0] - shares[1]) > 0.05 and abs(expected - 0.5) > 0.05:
+            break
+    with explain((TypeError, ValueError), "`accuracy_3_or_7` returns no number."):
+        found = float(call(accuracy_3_or_7, _squares, held, templates))
+    asked = f"With {expected:.3f} of the pictures right, `accuracy_3_or_7` says"
+    wrong_way = (75 - 75 * expected) / 75
+    require(
+        abs(found - wrong_way) > 1e-4,
+        f"{asked} {found:.3f}: the smaller distance wins, not the larger.",
+    )
+    require(
+        abs(found - sum(shares) / 2) > 1e-4,
+        f"{asked} {found:.3f}, the mean of two accuracies; there are 60 threes and "
+        "only 15 sevens.",
+    )
+    require(
+        abs(found - (near[3].sum() + near[7].sum()).item() / 75) > 1e-4,
+        f"{asked} {found:.3f}, the share of pictures that are called a 3; for a seven "
+        "that is a mistake.",
+    )
+    require(abs(found - expected) < 1e-4, f"{asked} {found:.3f}.")
+
+
+def _squares(pictures, template):
+    return ((pictures - template) ** 2).mean(dim=(1, 2))
+
+
+@exercise(
+    "ex-10-shapes",
+    hint="follow the side of the picture through the blocks; only the last number of "
+    "filters is left at the end.",
+    shown="Padding keeps the side, each pooling halves it and drops the odd row.",
+)
+def shapes(flattened):
+    cases = [(28, [16, 32, 64]), (33, [8, 4])]
+    cases += [
+        (random.randint(17, 70), random.choices(range(2, 9), k=random.randint(1, 4)))
+        for _ in range(6)
+    ]
+    for side, channels in cases:
+        layers, n_in = [], 1
+        for n_out in channels:
+            layers += [nn.Conv2d(n_in, n_out, 3, padding=1), nn.MaxPool2d(2)]
+            n_in = n_out
+        with torch.no_grad():
+            last = nn.Sequential(*layers)(torch.zeros(1, 1, side, side))
+        with explain((TypeError, ValueError), "The result is not a number."):
+            found = float(call(flattened, side, list(channels)))
+        asked = f"For {side} pixels and the channels {channels}"
+        require(
+            found == last.numel()
+            or found != channels[-1] * (side / 2 ** len(channels)) ** 2,
+            f"{asked} the result is {found:g}: pooling leaves whole rows only.",
+        )
+        left = last.shape[-1]
+        require(
+            found != channels[-1] * left or left == 1,
+            f"{asked} you count one row; the last maps have {left} of them.",
+        )
+        require(
+            found != sum(channels) * left**2 or len(channels) == 1,
+            f"{asked} the filters of all blocks are added up; only the last maps reach "
+            "the linear layer.",
+        )
+        for _ in channels:
+            side = -(-side // 2)
+        require(
+            found != channels[-1] * side**2 or found == last.numel(),
+            f"{asked} an odd side was rounded up; pooling drops the last row.",
+        )
+        require(
+            found == last.numel(),
+            f"{asked} there are {last.numel()} numbers, not {found:.0f}.",
+        )
+
+
+@exercise(
+    "ex-10-stop",
+    hint="the event is `after_epoch`; the recorder writes its row at the same event, "
+    "and callbacks are called in the order of `order`.",
+    shown="A callback that comes after the recorder may use its row and end the "
+    "training.",
+)
+def stop(StopBelow, TinyLearner):
+    epochs, number = 5, random.randint(1, 3)
+    for _ in range(20):
+        seed = random.randint(1, 10**6)
+        table = _train(TinyLearner, [], epochs, seed=seed).recorder.values
+        losses = [row[-1] for row in table]
+        # The training loss must lead to another epoch, or it could not be told.
+        if losses == sorted(losses, reverse=True) and table[number][0] > losses[number]:
+            break
+    for epoch in (number, 0):
+        limit = losses[epoch] + 1e-4
+        expected = 1 + next(i for i, loss in enumerate(losses) if loss < limit)
+        cb = StopBelow(limit)
+        try:
+            learn = _train(TinyLearner, [cb], epochs, seed=seed)
+        except IndexError as error:
+            learn = error
+        except Exception as error:
+            require(
+                type(error).__name__ != "Cancel",
+                f"Your `Cancel` names {error.args}, which is over already when an "
+                "epoch has ended; the part that should end is another one.",
+            )
+            raise
+        require(
+            not isinstance(learn, IndexError),
+            "When your callback looks, the recorder has not written its row yet: see "
+            "`order`.",
+        )
+        done = len(learn.recorder.values)
+        asked = (
+            f"With validation losses {', '.join(f'{loss:.3f}' for loss in losses)} and "
+            f"the limit {limit:.3f}"
+        )
+        by_training = [i for i, row in enumerate(table, 1) if row[0] < limit]
+        require(
+            done != (by_training or [epochs])[0] or done == expected,
+            f"{asked}, the training ended after epoch {done}, as the training loss "
+            "would have it. The validation loss is the last of the row.",
+        )
+        require(
+            done <= expected,
+            f"{asked}, the training went on for {done} epochs, not {expected}.",
+        )
+        require(
+            done == expected,
+            f"{asked}, the training ended after epoch {done}: that loss is not below "
+            "the limit.",
+        )
+    never = _train(TinyLearner, [StopBelow(0.0)], epochs, seed=seed)
+    require(
+        len(never.recorder.values) == epochs,
+        "With the limit 0, which no loss is below, the training ended all the same.",
+    )
+
+
+@exercise(
+    "ex-10-clip",
+    hint="the gradient is there after `backward` and used by the step; `self.learn` "
+    "leads to the model.",
+    shown="All gradients together got the length `max_norm` where they were longer, "
+    "and kept their direction.",
+)
+def clip(Clip, TinyLearner):
+    raw, used = [], []
+
+    def note(notes):
+        def work(learn):
+            notes.append([p.grad.detach().clone() for p in learn.model.parameters()])
+
+        return work
+
+    def length(gradients):
+        return torch.cat([g.flatten() for g in gradients]).norm()
+
+    seed = random.randint(1, 10**6)
+    _train(TinyLearner, [_Spy("after_backward", note(raw), -math.inf)], 2, seed=seed)
+    lengths = torch.stack([length(one) for one in raw])
+    max_norm = lengths.median().item() * 0.9
+    raw.clear()
+    spies = [
+        _Spy("after_backward", note(raw), -math.inf),
+        _Spy("before_step", note(used), math.inf),
+    ]
+    _train(TinyLearner, [Clip(max_norm), *spies], 2, seed=seed)
+    changed = [not all(map(torch.equal, a, b)) for a, b in zip(raw, used, strict=True)]
+    require(
+        any(changed),
+        "The gradients with which the steps were taken are those of `backward`: your "
+        "callback acts too early or too late, or not at all.",
+    )
+    for before, after in zip(raw, used, strict=True):
+        was, now = length(before).item(), length(after).item()
+        asked = f"A gradient of length {was:.3f} became {now:.3f}, with the limit "
+        asked += f"{max_norm:.3f}"
+        require(
+            was > max_norm or abs(now - was) < 1e-4,
+            f"{asked}: a short gradient stays as it is.",
+        )
+        ratio = [(b / a).flatten() for a, b in zip(before, after, strict=True)]
+        within = all((part - part[0]).abs().max() < 1e-3 for part in ratio)
+        require(
+            within,
+            f"{asked}, and changed its direction: each number was cut off by itself.",
+        )
+        require(
+            abs(ratio[0][0] - ratio[1][0]) < 1e-3,
+            f"{asked}, and changed its direction: each tensor was shortened by itself. "
+            "The limit is for the whole model.",
+        )
+        require(abs(now - min(was, max_norm)) < 1e-3, f"{asked}.")
+
+
+@exercise(
+    "ex-10-flat",
+    hint="`one_cycle` has the peak at `pct_start`, and nobody says that the start must "
+    "lie below the peak.",
+    shown="A flat start is a cycle that does not rise.",
+)
+def flat(flat_cosine):
+    for _ in range(20):
+        top = 10 ** random.uniform(-4, 0)
+        t = random.random()
+        with explain((TypeError, ValueError), "The result is not a number."):
+            start, at, end, found = (
+                float(call(flat_cosine, when, top)) / top
+                for when in (0.0, 0.75, 1.0, t)
+            )
+        require(abs(start - 1) < 1e-6, "The rate does not start at `top`.")
+        require(
+            abs(at - 1) < 1e-6,
+            "At t = 0.75 the rate has fallen already: it is flat until there.",
+        )
+        require(
+            abs(end - 1e-5) < 1e-8,
+            f"At t = 1 the rate is {end:g} of `top`, not 0.00001.",
+        )
+        s = max(t - 0.75, 0) / 0.25
+        expected = 1 + (1e-5 - 1) * (1 - math.cos(math.pi * s)) / 2
+        require(
+            abs(found - (1 + (1e-5 - 1) * s)) > 1e-6 or abs(found - expected) < 1e-6,
+            f"At t = {t:.2f} the rate lies on a straight line, not on a cosine.",
+        )
+        require(
+            abs(found - expected) < 1e-6,
+            f"At t = {t:.2f} the rate is {found:.5f} of `top`, not {expected:.5f}.",
+        )
+
+
+@exercise(
+    "ex-10-all-digits",
+    hint="begin a list when the validation begins, add to it after each of its "
+    "batches, divide when it is over.",
+    shown="A metric is a callback: it collects while the learner validates.",
+)
+def all_digits(Accuracy, TinyLearner):
+    for epochs in (1, 2):
+        sizes = [20, 20, random.randint(4, 7)]
+        while True:
+            measured, seed = Accuracy(), random.randint(1, 10**6)
+            with (
+                explain(
+                    RuntimeError,
+                    "Predictions and labels do not fit together: the scores of one "
+                    "sample stand in a row.",
+                ),
+                explain(
+                    AttributeError,
+                    "Your callback is called after the batches of the training too, "
+                    "before there is anything to add to.",
+                ),
+            ):
+                learn = _train(TinyLearner, [measured], epochs, seed=seed, sizes=sizes)
+            with torch.no_grad():
+                right = [
+                    (learn.model(x).argmax(dim=1) == y).float()
+                    for x, y in learn.dls.valid
+                ]
+            expected = torch.cat(right).mean().item()
+            by_batch = torch.stack([part.mean() for part in right]).mean().item()
+            if abs(by_batch - expected) > 5e-3:
+                break
+        with explain(AttributeError, "The callback has no attribute `value`."):
+            value = measured.value
+        with explain((TypeError, ValueError), "`value` is not one number."):
+            value = float(value)
+        asked = f"The share of right answers is {expected:.3f}; `value` is {value:.3f}"
+        require(value <= 1, f"{asked}: a number of answers, not a share.")
+        require(
+            abs(value - by_batch) > 1e-4,
+            f"{asked}, the mean over the batches, of which the last is smaller.",
+        )
+        require(
+            epochs == 1 or abs(value - expected) < 1e-4,
+            f"{asked}: after the second epoch, does the first one still count?",
+        )
+        require(abs(value - expected) < 1e-4, f"{asked}.")

@@ -1,0 +1,277 @@
+"""What the checkers of chapter 10 are tried on."""
+
+from . import Case, Mutant
+
+TINY = (
+    "imports",
+    "tiny-events-code",
+    "tiny-loop-code",
+    "tiny-callbacks-code",
+    "tiny-learner-code",
+)
+CLIP = "nn.utils.clip_grad_norm_(self.learn.model.parameters(), self.max_norm)"
+
+CASES = {
+    "ex-10-grey": Case(
+        mutants=(
+            Mutant("PILImageBW", "PILImage", "three numbers a pixel"),
+            Mutant(" / 255", "", "still run up to 255"),
+            Mutant("[None, None]", "[None]", "four dimensions"),
+            Mutant("torch.tensor(grey)", "torch.tensor(grey.T)", "height comes before"),
+            Mutant("/ 255", "/ grey.max()", "its own brightest pixel"),
+            Mutant("torch.tensor(grey).float()", "torch.tensor(grey * 1.0)", "float32"),
+        ),
+        other="""
+def as_input(file):
+    from PIL import Image
+    from torchvision.transforms.functional import to_tensor
+    return to_tensor(Image.open(file).convert("L")).unsqueeze(0).to(device)
+""",
+    ),
+    "ex-10-absolute": Case(
+        mutants=(
+            Mutant(".mean(dim=(1, 2))", ".mean()", "one number for all pictures"),
+            Mutant(".abs()", "", "with their signs"),
+            Mutant("dim=(1, 2)", "dim=0", "not over the pictures"),
+            Mutant(") < distance", ") > distance", "the smaller distance wins"),
+            Mutant(
+                "torch.cat([is3[3], ~is3[7]]).float().mean().item()",
+                "(is3[3].float().mean() + (~is3[7]).float().mean()).item() / 2",
+                "the mean of two accuracies",
+            ),
+            Mutant("~is3[7]", "is3[7]", "that are called a 3"),
+        ),
+        other="""
+def mae(pictures, template):
+    flat = pictures.flatten(1)
+    return torch.cdist(flat, template.reshape(1, -1), p=1)[:, 0] / template.numel()
+
+
+def accuracy_3_or_7(distance, pictures, templates):
+    right = 0
+    for digit, other in ((3, 7), (7, 3)):
+        near = distance(pictures[digit], templates[digit])
+        right += (near < distance(pictures[digit], templates[other])).sum()
+    return right / sum(map(len, pictures.values()))
+""",
+    ),
+    "ex-10-shapes": Case(
+        mutants=(
+            Mutant("side //= 2", "side /= 2", "whole rows only"),
+            Mutant("side //= 2", "side = -(-side // 2)", "was rounded up"),
+            Mutant("* side**2", "* side", "you count one row"),
+            Mutant("channels[-1] *", "sum(channels) *", "only the last maps"),
+        ),
+        other="""
+def flattened(side, channels):
+    body, n_in = nn.Sequential(), 1
+    for n_out in channels:
+        body.extend([nn.Conv2d(n_in, n_out, 3, padding=1), nn.MaxPool2d(2)])
+        n_in = n_out
+    return torch.tensor(body(torch.zeros(1, 1, side, side)).numel())
+""",
+    ),
+    "ex-10-stop": Case(
+        needs=TINY,
+        mutants=(
+            Mutant("order = TinyRecorder.order + 1", "order = 0", "see `order`"),
+            Mutant('Cancel("fit")', 'Cancel("epoch")', "which is over already"),
+            Mutant("values[-1][-1]", "values[-1][0]", "as the training loss"),
+            Mutant("values[-1][-1] <", "values[-1][-1] >", "not below the limit"),
+        ),
+        other="""
+class StopBelow(TinyCallback):
+    order = 1000
+
+    def __init__(self, value):
+        self.value = value
+
+    def after_epoch(self):
+        rows = self.learn.recorder.values
+        if len(rows) and min(row[1] for row in rows) < self.value:
+            raise Cancel("fit")
+""",
+    ),
+    "ex-10-clip": Case(
+        needs=TINY,
+        mutants=(
+            Mutant("before_step", "after_step", "too early or too late"),
+            Mutant("before_step", "before_backward", "too early or too late"),
+            Mutant(
+                CLIP,
+                CLIP.replace("clip_grad_norm_", "clip_grad_value_").replace(
+                    "self.max_norm", "self.max_norm / 5"
+                ),
+                "each number was cut off by itself",
+            ),
+            Mutant(
+                CLIP,
+                "[nn.utils.clip_grad_norm_(p, self.max_norm / 2)\n"
+                "         for p in self.learn.model.parameters()]",
+                "by itself",
+            ),
+            Mutant(
+                CLIP,
+                CLIP.replace("clip_grad_norm_", "get_total_norm").replace(
+                    "self.learn.model.parameters(), self.max_norm",
+                    "[p.grad for p in self.learn.model.parameters()]",
+                )
+                + "\n        norm = nn.utils.get_total_norm("
+                "[p.grad for p in self.learn.model.parameters()])\n"
+                "        for p in self.learn.model.parameters():\n"
+                "            p.grad *= self.max_norm / norm",
+                "a short gradient stays as it is",
+            ),
+        ),
+        other="""
+class Clip(TinyCallback):
+    def __init__(self, max_norm):
+        self.most = max_norm
+
+    def after_backward(self):
+        gradients = [p.grad for p in self.learn.model.parameters()]
+        norm = sum(g.square().sum() for g in gradients).sqrt()
+        for gradient in gradients:
+            gradient.mul_((self.most / norm).clamp(max=1))
+""",
+    ),
+    "ex-10-flat": Case(
+        needs=("imports", "one-cycle-code"),
+        mutants=(
+            Mutant("0.75)", "0.25)", "it is flat until there"),
+            Mutant("one_cycle(t, top, top,", "one_cycle(t, top / 25, top,", "start at"),
+            Mutant("top / 1e5", "0.0", "not 0.00001"),
+            Mutant(
+                "one_cycle(t, top, top, top / 1e5, 0.75)",
+                "top * (1 + (1e-5 - 1) * max(t - 0.75, 0) / 0.25)",
+                "on a straight line",
+            ),
+        ),
+        other="""
+def flat_cosine(t, top):
+    phase = min(max((t - 0.75) * 4, 0), 1) * torch.pi
+    weight = (1 + np.cos(phase)) / 2
+    return torch.tensor(weight * top + (1 - weight) * top / 100_000).double()
+""",
+    ),
+    "ex-10-all-digits": Case(
+        needs=TINY,
+        mutants=(
+            Mutant(
+                "torch.cat(self.right).float().mean().item()",
+                "sum(part.float().mean().item() for part in self.right)\n"
+                "        self.value /= len(self.right)",
+                "the mean over the batches",
+            ),
+            Mutant(".mean()", ".sum()", "a number of answers"),
+            Mutant("before_validate", "before_fit", "does the first one still count"),
+            Mutant("if not self.learn.training:", "if True:", "of the training too"),
+            Mutant("argmax(dim=1)", "argmax(dim=0)", "stand in a row"),
+        ),
+        other="""
+class Accuracy(TinyCallback):
+    right = total = 0
+
+    def before_validate(self):
+        self.right, self.total = 0, 0
+
+    def after_loss(self):
+        if not self.learn.model.training:
+            predicted = self.learn.pred.softmax(dim=1).max(dim=1).indices
+            self.right += (predicted == self.learn.yb).sum()
+            self.total += self.learn.yb.numel()
+            self.value = self.right / self.total
+""",
+    ),
+}
+
+FASTAI = """
+import warnings
+
+warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
+import torch
+from fastai.vision.all import *
+
+from torch.utils.data import TensorDataset
+
+defaults.callbacks = [cb for cb in defaults.callbacks if cb is not ProgressCallback]
+torch.manual_seed(0)
+data = TensorDataset(torch.randn(32, 1, 4, 4), torch.arange(32) % 3)
+dls = DataLoaders.from_dsets(data, data, bs=8, device="cpu")
+body = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2))
+model = nn.Sequential(body, nn.Sequential(nn.Flatten(), nn.Linear(32, 3)))
+
+
+def parts(model):
+    return [list(part.parameters()) for part in model]
+"""
+
+FACTS = {
+    "Question 1": FASTAI
+    + """
+import tempfile
+
+import numpy as np
+from PIL import Image
+
+with tempfile.TemporaryDirectory() as folder:
+    file = f"{folder}/grey.png"
+    PILImageBW.create(np.arange(784, dtype=np.uint8).reshape(28, 28)).save(file)
+    assert Image.open(file).mode == "L"
+    colour = np.array(PILImage.create(file))
+    assert colour.shape == (28, 28, 3)
+    assert np.array(PILImageBW.create(file)).shape == (28, 28)
+    assert (colour[..., 0] == colour[..., 1]).all()
+""",
+    "Question 2": """
+import torch
+
+pictures = torch.rand(50, 16)
+mean = pictures.mean(dim=0)
+for i, picture in enumerate(pictures):
+    others = torch.cat([pictures[:i], pictures[i + 1 :]]).mean(dim=0)
+    assert (picture - mean).square().mean() < (picture - others).square().mean()
+""",
+    "Question 3": FASTAI
+    + """
+plain = Learner(dls, model, loss_func=nn.CrossEntropyLoss())
+flat = Learner(dls, model, loss_func=CrossEntropyLossFlat())
+torch.testing.assert_close(plain.validate()[0], flat.validate()[0])
+ones = torch.ones(32)
+torch.testing.assert_close(flat.get_preds()[0].sum(dim=1), ones)
+assert not torch.allclose(plain.get_preds()[0].sum(dim=1), ones, atol=1e-2)
+assert not hasattr(plain.loss_func, "decodes") and hasattr(flat.loss_func, "decodes")
+""",
+    "Question 4": FASTAI
+    + """
+class Hypers(Callback):
+    order = ParamScheduler.order + 1
+
+    def before_batch(self):
+        if self.training:
+            self.rows.append([dict(hyper) for hyper in self.opt.hypers])
+
+
+hypers = Hypers()
+hypers.rows = []
+learn = Learner(dls, model, loss_func=F.cross_entropy, splitter=parts, cbs=hypers)
+with learn.no_logging():
+    learn.fine_tune(2, 0.02)
+for first, last in hypers.rows[4:]:
+    assert abs(last["lr"] / first["lr"] - 100) < 1e-2
+    assert first["mom"] == last["mom"]
+    assert last["lr"] < 0.0101
+""",
+    "Question 5": FASTAI
+    + """
+learn = Learner(dls, model, loss_func=F.cross_entropy, splitter=parts)
+start = {name: value.clone() for name, value in body.state_dict().items()}
+with learn.no_logging():
+    learn.freeze()
+    learn.fit(1)
+moved = {name for name, value in body.state_dict().items()
+         if not torch.equal(value, start[name])}
+assert moved == {"1.weight", "1.bias", "1.running_mean", "1.running_var",
+                 "1.num_batches_tracked"}
+""",
+}
