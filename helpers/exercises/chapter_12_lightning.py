@@ -1,0 +1,472 @@
+"""Checkers for the exercises of chapter 12."""
+
+import contextlib
+import copy
+import logging
+import random
+import tempfile
+import warnings
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+from torchmetrics.classification import MulticlassAccuracy
+
+from ._engine import call, exercise, explain, require
+
+
+@contextlib.contextmanager
+def _quietly():
+    """Keep what trainers announce away from the reader's page."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _trainer(max_epochs):
+    return L.Trainer(
+        max_epochs=max_epochs,
+        accelerator="cpu",
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def _weights(module):
+    """Return all parameters as one vector on the CPU."""
+    return nn.utils.parameters_to_vector(module.parameters()).detach().cpu()
+
+
+class _Small(L.LightningModule):
+    """A linear layer that notes what a trainer calls."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+        self.calls, self.optimizers_made = [], 0
+
+    def training_step(self, batch, batch_idx):
+        self.calls.append(f"step {batch_idx}")
+        inputs, targets = batch
+        return F.mse_loss(self.layer(inputs), targets)
+
+    def validation_step(self, batch, batch_idx):
+        pass
+
+    def on_train_epoch_start(self):
+        self.calls.append("start")
+
+    def on_train_epoch_end(self):
+        self.calls.append("end")
+
+    def configure_optimizers(self):
+        self.optimizers_made += 1
+        return torch.optim.SGD(self.parameters(), lr=0.05, momentum=0.9)
+
+
+def _small_loader(samples, batch_size):
+    data = TensorDataset(torch.randn(samples, 3), torch.randn(samples, 2))
+    return DataLoader(data, batch_size)
+
+
+def _easy_digits(samples):
+    """Draw pictures that are easy to tell apart: ten patterns and a little noise."""
+    patterns, labels = torch.rand(10, 1, 28, 28), torch.randint(10, (samples,))
+    return 0.8 * patterns[labels] + 0.2 * torch.rand(samples, 1, 28, 28), labels
+
+
+@exercise(
+    "ex-12-steps",
+    hint="how many batches does a loader of 4,000 pictures have? Try 4,000, 3,999 and "
+    "32 as sizes of a batch.",
+    shown="Every epoch has its own last batch, so round up first, then multiply.",
+)
+def steps(steps):
+    sizes = [3999, 32, 64, 4000, 5000, *random.sample(range(2, 2000), 10)]
+    for batch_size in sizes:
+        epochs = random.randint(2, 6)
+        expected = epochs * len(DataLoader(range(4000), batch_size))
+        with explain((TypeError, ValueError), "The result is not a number."):
+            found = float(call(steps, epochs, batch_size))
+        asked = f"For {epochs} epochs of batches of {batch_size}"
+        require(
+            found == int(found),
+            f"{asked} the result is {found:.2f}, and there is no part of a step.",
+        )
+        require(
+            found != epochs * (4000 // batch_size) or found == expected,
+            f"{asked} the last, smaller batch of each epoch is missing: `//` rounds "
+            "down.",
+        )
+        require(
+            found != -(-epochs * 4000 // batch_size) or found == expected,
+            f"{asked} there are {expected} steps, not {found:.0f}: a smaller batch "
+            "ends each epoch, not only the last one.",
+        )
+        require(
+            found == expected or 4000 % batch_size,
+            f"{asked} nothing remains for a smaller batch: {expected} steps, not "
+            f"{found:.0f}.",
+        )
+        require(
+            found == expected,
+            f"{asked} there are {expected} steps, not {found:.0f}.",
+        )
+
+
+@exercise(
+    "ex-12-own",
+    hint="four methods besides `__init__`: `forward`, `training_step`, "
+    "`validation_step` and `configure_optimizers`; `LitDigits` has all of them.",
+    shown="No line of the class names a device, so a trainer may put it on any.",
+)
+@_quietly()
+def own(LitMLP):
+    module = LitMLP()
+    require(
+        isinstance(module, L.LightningModule), "`LitMLP` is not a `LightningModule`."
+    )
+    module.eval()
+    inputs, labels = _easy_digits(205)
+    with (
+        explain(
+            RuntimeError,
+            "`forward` does not take a batch of shape (N, 1, 28, 28): a linear layer "
+            "wants one row of 784 numbers a picture.",
+        ),
+        explain(NotImplementedError, "`LitMLP` has no method `forward`."),
+        torch.no_grad(),
+    ):
+        outputs = module(inputs)
+    require(
+        outputs.shape == (205, 10),
+        f"For 205 pictures `forward` returns the shape {tuple(outputs.shape)}, not "
+        "(205, 10).",
+    )
+    require(
+        (outputs.sum(dim=1) - 1).abs().max() > 1e-3,
+        "`forward` returns probabilities. `F.cross_entropy` wants logits, and applies "
+        "its own softmax.",
+    )
+    with torch.no_grad():
+        first, second, zero = inputs[:1], inputs[1:2], torch.zeros(1, 1, 28, 28)
+        bent = module(first) + module(second) - module(first + second) - module(zero)
+    require(
+        bent.abs().max() > 1e-4,
+        "The network is linear: without an activation between them two linear layers "
+        "do what one does.",
+    )
+    counted = sum(p.numel() for p in module.parameters())
+    require(
+        counted == 784 * 128 + 128 + 128 * 10 + 10,
+        f"The network has {counted:,} parameters; 784 inputs, 128 hidden units and 10 "
+        "outputs make 101,770.",
+    )
+    _check_loss(module, inputs, labels, outputs)
+    _check_accuracy(module, inputs, outputs)
+    _check_training(module)
+
+
+def _check_loss(module, inputs, labels, outputs):
+    loss = module.training_step((inputs, labels), 0)
+    loss = loss["loss"] if isinstance(loss, dict) else loss
+    require(
+        loss is not None,
+        "`training_step` returns nothing, so the trainer has nothing to differentiate.",
+    )
+    require(
+        isinstance(loss, torch.Tensor) and loss.requires_grad,
+        "`training_step` returns a loss that cannot be differentiated: return the "
+        "tensor itself, not its number.",
+    )
+    loss = loss.detach()
+    twice = F.cross_entropy(outputs.softmax(dim=1), labels)
+    require(
+        not torch.isclose(loss, twice, atol=1e-6),
+        "The softmax is applied twice: once by you, once inside `F.cross_entropy`.",
+    )
+    require(
+        torch.isclose(loss, F.cross_entropy(outputs, labels), atol=1e-4),
+        "`training_step` does not return the mean cross-entropy of the batch.",
+    )
+    # What is moved to a device by name cannot be moved back from one without data.
+    named, elsewhere = False, (inputs.to("meta"), labels.to("meta"))
+    try:
+        copy.deepcopy(module).to("meta").training_step(elsewhere, 0)
+    except Exception as error:
+        named = "copy out of meta" in str(error)
+    require(
+        not named,
+        "`training_step` names a device. The trainer has moved model and batch "
+        "already, to a device that the class need not know.",
+    )
+
+
+def _check_accuracy(module, inputs, outputs):
+    # Classes of different sizes, of which two thirds are right.
+    guessed = outputs.argmax(dim=1)
+    wrong = torch.arange(len(guessed)) % 3 == 0
+    labels = (guessed + wrong) % 10
+    loader = DataLoader(TensorDataset(inputs, labels), 50)
+    with explain(MisconfigurationException, "`LitMLP` has no `validation_step`."):
+        (logged,) = _trainer(1).validate(module, loader, verbose=False) or ({},)
+    require(
+        "valid_accuracy" in logged,
+        "Nothing is logged as `valid_accuracy`: no number appears in a log that "
+        "`self.log` was not given.",
+    )
+    found, expected = logged["valid_accuracy"], (~wrong).float().mean().item()
+    by_class = MulticlassAccuracy(10)(guessed, labels).item()
+    require(
+        abs(found - by_class) > 1e-4 or abs(found - expected) < 1e-4,
+        "`valid_accuracy` is the mean over the classes, however many pictures each "
+        "has: that is torchmetrics' default. The share of right answers is "
+        '`average="micro"`.',
+    )
+    require(
+        abs(found - expected) < 1e-4,
+        f"With a share of {expected:.4f} right answers, {found:.4f} is logged.",
+    )
+
+
+def _check_training(module):
+    inputs, labels = _easy_digits(2200)
+    train_set = TensorDataset(inputs[:2000], labels[:2000])
+    valid_set = TensorDataset(inputs[2000:], labels[2000:])
+    before = [weight.detach().clone() for weight in module.parameters()]
+    trainer = _trainer(2)
+    trainer.fit(
+        module, DataLoader(train_set, 32, shuffle=True), DataLoader(valid_set, 100)
+    )
+    require(
+        trainer.optimizers and isinstance(trainer.optimizers[0], torch.optim.Adam),
+        "The optimizer is not Adam.",
+    )
+    require(
+        not any(map(torch.equal, before, module.parameters())),
+        "After a training some layers have the weights with which they began: did the "
+        "optimizer get all parameters?",
+    )
+    reached = trainer.callback_metrics["valid_accuracy"].item()
+    require(
+        reached > 0.85,
+        "On drawn pictures that are easy to tell apart, two epochs reach no more than "
+        f"{reached:.0%}: look at the learning rate.",
+    )
+
+
+@exercise(
+    "ex-12-schedule",
+    hint="`scheduler` and `interval` are keys of an inner dictionary, the value of "
+    '`"lr_scheduler"`.',
+    shown="The rate rose for 30 % of the steps, the default of `OneCycleLR`, and fell "
+    "for the rest.",
+)
+@_quietly()
+def schedule(Scheduled):
+    inputs, labels = _easy_digits(240)
+    loader = DataLoader(TensorDataset(inputs, labels), 4)
+    module, trainer = Scheduled(), _trainer(1)
+    with explain(
+        ValueError,
+        "The training has 60 steps, and the schedule stops before: see `total_steps`.",
+    ):
+        trainer.fit(module, loader)
+    with explain(AttributeError, "The module has no list `rates`."):
+        rates = [float(rate) for rate in module.rates]
+    require(
+        trainer.lr_scheduler_configs,
+        "The trainer was given no schedule: `configure_optimizers` has to return it "
+        "together with the optimizer.",
+    )
+    require(
+        len(rates) == 60,
+        f"In a training of 60 steps, `rates` got {len(rates)} entries.",
+    )
+    require(
+        max(rates) > min(rates),
+        "The rate is the same at all 60 steps: Lightning moves a schedule once an "
+        "epoch, unless you name another interval.",
+    )
+    optimizer = torch.optim.Adam([nn.Parameter(torch.zeros(1))])
+    reference = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=0.01, total_steps=60
+    )
+    expected = []
+    for _ in range(60):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if len(expected) < 60:
+            reference.step()
+    expected = torch.tensor(expected)
+    found = torch.tensor(rates)
+    require(
+        not torch.allclose(found[:-1], expected[1:], rtol=1e-4),
+        "Each rate is the one of the step after: when a batch ends, the schedule has "
+        "been moved already. Note the rate before.",
+    )
+    require(
+        abs(found.max() - 0.01) < 1e-4,
+        f"The largest rate is {found.max():.4f}, not 0.01.",
+    )
+    require(
+        found[-1] < found[0],
+        "After 60 steps the rate is still high: the schedule was made for more steps.",
+    )
+    require(
+        torch.allclose(found, expected, rtol=1e-3, atol=1e-7),
+        f"The rate peaks at step {found.argmax()}; with the defaults of `OneCycleLR` "
+        f"it does at step {expected.argmax()}.",
+    )
+
+
+@exercise(
+    "ex-12-callback",
+    hint="`on_train_batch_end` gets the batch, a pair of pictures and labels.",
+    shown="A callback counts in any training, without a line of the module changed.",
+)
+@_quietly()
+def callback(CountSamples):
+    for _ in range(2):
+        batch_size, epochs = random.randint(7, 9), random.randint(2, 3)
+        batches = random.randint(4, 6)
+        samples = batches * batch_size - random.randint(1, 4)
+        counter, trainer = CountSamples(), _trainer(epochs)
+        require(isinstance(counter, L.Callback), "`CountSamples` is not a callback.")
+        trainer.callbacks.append(counter)
+        trainer.fit(_Small(), _small_loader(samples, batch_size), _small_loader(11, 3))
+        with explain(
+            (AttributeError, TypeError, ValueError),
+            "After a training the callback has no number `seen`.",
+        ):
+            seen = int(counter.seen)
+        asked = (
+            f"In {epochs} epochs with {samples} training pictures in batches of "
+            f"{batch_size}, you counted {seen}"
+        )
+        require(seen != batches * epochs, f"{asked}: these are the batches.")
+        require(
+            seen != 2 * batches * epochs,
+            f"{asked}: `len(batch)` is 2, because a batch is a pair.",
+        )
+        require(
+            seen != batches * batch_size * epochs,
+            f"{asked}: the last batch of an epoch is smaller.",
+        )
+        require(seen != samples, f"{asked}: the count starts again with each epoch.")
+        require(
+            seen <= samples * epochs,
+            f"{asked}: the validation pictures are counted too.",
+        )
+        require(seen == samples * epochs, f"{asked}, not {samples * epochs}.")
+
+
+@exercise(
+    "ex-12-resume",
+    hint="`fit` has an argument for the file, and `max_epochs` counts from the very "
+    "first epoch.",
+    shown="Weights, step counter and the optimizer's memory came out of the file: the "
+    "training ended with the weights of an uninterrupted one.",
+)
+@_quietly()
+def resume(continue_from):
+    samples, batch_size = random.randint(20, 30), random.randint(4, 6)
+    loader = _small_loader(samples, batch_size)
+    early, more = random.randint(2, 3), random.randint(1, 2)
+    straight = _Small()
+    begun, fresh = copy.deepcopy(straight), _Small()
+    anew = copy.deepcopy(fresh)
+    total = early + more
+    _trainer(total).fit(straight, loader)
+    _trainer(total).fit(anew, loader)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "begun.ckpt"
+        trainer = _trainer(early)
+        trainer.fit(begun, loader)
+        trainer.save_checkpoint(path)
+        resumed = call(continue_from, path, fresh, loader, total)
+    require(isinstance(resumed, L.Trainer), "The result is not a trainer.")
+    asked = f"Continued after {early} epochs, up to {total}"
+    taken = sum(name.startswith("step") for name in fresh.calls)
+    require(
+        not torch.allclose(_weights(fresh), _weights(anew), atol=1e-5),
+        f"{asked}, the model has the weights of a training that began anew: the file "
+        "was never read.",
+    )
+    require(
+        resumed.current_epoch == total,
+        f"{asked}, the trainer stopped at epoch {resumed.current_epoch}: `max_epochs` "
+        "counts all epochs, those before the file included.",
+    )
+    require(
+        taken != total * len(loader),
+        f"{asked}, the model went through {total} more epochs. The weights came from "
+        "the file, but neither the counter of epochs nor the optimizer's memory.",
+    )
+    require(
+        resumed.global_step == total * len(loader),
+        f"{asked}, the step counter says {resumed.global_step}, not "
+        f"{total * len(loader)}.",
+    )
+    require(
+        torch.allclose(_weights(fresh), _weights(straight), atol=1e-4),
+        f"{asked}, the weights are not those of an uninterrupted training.",
+    )
+
+
+@exercise(
+    "ex-12-order",
+    hint="write `fit` of `TinyTrainer` again; the two calls enclose the loop over the "
+    "batches.",
+    shown="Same calls in the same order, and the same weights, as from `L.Trainer`.",
+)
+@_quietly()
+def order(HookedTrainer):
+    epochs, batches = random.randint(2, 3), random.randint(2, 4)
+    loader = _small_loader(batches * 4, 4)
+    theirs = _Small()
+    ours = copy.deepcopy(theirs)
+    _trainer(epochs).fit(theirs, loader)
+    HookedTrainer(epochs).fit(ours, loader)
+    asked = f"In {epochs} epochs of {batches} batches"
+    for name in ("start", "end"):
+        times = ours.calls.count(name)
+        require(times, f"{asked} `on_train_epoch_{name}` is never called.")
+        require(
+            times > 1,
+            f"{asked} `on_train_epoch_{name}` is called once in all: it belongs to "
+            "each epoch.",
+        )
+        require(
+            times <= epochs,
+            f"{asked} `on_train_epoch_{name}` is called {times} times: it belongs "
+            "to the epoch, not to each batch.",
+        )
+    require(
+        ours.calls == theirs.calls,
+        f"{asked} the order is {', '.join(ours.calls)}; that of `L.Trainer` is "
+        "another one.",
+    )
+    require(
+        ours.optimizers_made == 1,
+        "The order is right, and the weights are not: each epoch makes a new "
+        "optimizer, which has forgotten the steps before.",
+    )
+    require(
+        torch.allclose(_weights(ours), _weights(theirs), atol=1e-4),
+        "The order is right, but the weights are not those that `L.Trainer` finds: "
+        "what happens to the gradients of the batch before?",
+    )
