@@ -1,0 +1,432 @@
+"""Checkers for the exercises of chapter 09."""
+
+import operator
+import random
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ._engine import call, exercise, explain, require
+
+
+def _whole(number, text):
+    """Return a result as an int; refuse it with `text` if it is none."""
+    with explain((TypeError, ValueError, RuntimeError), text):
+        return operator.index(number)
+
+
+def _files(dataset):
+    """Return the paths of the pictures of a set, from a list or from a table."""
+    items = dataset.items
+    names = items.iloc[:, 0] if hasattr(items, "iloc") else items
+    return [Path(str(name)) for name in names]
+
+
+def _sets(dls, name):
+    """Return the training and the validation set of a `DataLoaders`."""
+    with explain(AttributeError, f"`{name}` is not a `DataLoaders`."):
+        return dls.train_ds, dls.valid_ds
+
+
+@exercise(
+    "ex-09-count",
+    hint="`get_image_files` finds the pictures below a folder; the last two folders in "
+    "the path of each are its set and its class.",
+    shown="A picture's folder is its label and the folder above is its set; everything "
+    "else in the tree can be ignored.",
+)
+def count(count_pictures):
+    for _ in range(3):
+        sets = random.sample(["train", "valid", "test"], random.randint(2, 3))
+        classes = random.sample(["3", "7", "cat", "dog"], random.randint(2, 3))
+        pairs = [(one, other) for one in sets for other in classes]
+        expected = {f"{a}/{b}": random.randint(1, 5) for a, b in pairs}
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "sample"
+            for name, number in expected.items():
+                (path / name).mkdir(parents=True)
+                (path / name / "notes.txt").touch()
+                for position in range(number):
+                    (path / name / f"{position}.png").touch()
+            (path / "labels.csv").touch()
+            with explain(
+                FileNotFoundError,
+                "It looks for a folder that is not there: sets and classes have other "
+                "names elsewhere.",
+            ):
+                found = call(count_pictures, path)
+        with explain((TypeError, ValueError), "The result is not a dictionary."):
+            found = dict(found)
+        wanted = sorted(expected)
+        require(
+            not set(found) & set(classes),
+            "A key names the class alone, so the sets are counted together; "
+            f"the keys wanted are such as {wanted[0]!r}.",
+        )
+        require(
+            set(found) <= set(expected),
+            f"In a folder with {', '.join(wanted)} it returns a key "
+            f"{next((key for key in found if key not in expected), '')!r}: only the "
+            "folder that comes as the argument counts.",
+        )
+        missing = sorted(set(expected) - set(found))
+        require(
+            not missing, f"Nothing is said of {', '.join(missing)}: all sets count."
+        )
+        require(
+            any(found[name] != expected[name] + 1 for name in expected),
+            "Each number is one too large: is a file counted that is no picture, or "
+            "does the counting begin at 1?",
+        )
+        require(found == expected, "The numbers are not those of the pictures.")
+
+
+@exercise(
+    "ex-09-label",
+    hint="the folder of a file is `file.parent`, and its name is text; a dictionary "
+    "leads from there to the word.",
+    shown="A label function makes any layout readable, and the vocabulary is sorted: "
+    "seven is class 0 here.",
+)
+def label(spell, dls_words):
+    words = {"3": "three", "7": "seven"}
+    for digit, word in words.items():
+        for folder in ("train", "valid"):
+            other = "7" if digit == "3" else "3"
+            file = Path(f"sample-{other}", folder, digit, f"{other}{digit}{other}.png")
+            found = call(spell, file)
+            require(
+                isinstance(found, str),
+                f"For a {digit} it returns {found!r}; a word is wanted, as text.",
+            )
+            require(
+                found not in words,
+                f"For a {digit} it returns the digit, not the word.",
+            )
+            require(
+                found == word,
+                f"For {file.as_posix()} it returns {found!r}. A 3 or a 7 may stand "
+                "elsewhere in the path: only the file's own folder is the label.",
+            )
+    train, valid = _sets(dls_words, "dls_words")
+    files = _files(train) + _files(valid)
+    require(
+        all(file.parent.parent.name == "train" for file in files),
+        "Pictures of `valid` are among them: what you train on would be what you "
+        'measure on. Take the files of `path / "train"`.',
+    )
+    vocab = list(dls_words.vocab)
+    require(
+        sorted(map(str, vocab)) == ["seven", "three"],
+        f"The vocabulary is {vocab}: the labels do not come from `spell`.",
+    )
+    require(
+        len(train) > 0 and len(valid) > 0, "One of the two sets has no picture in it."
+    )
+
+
+@exercise(
+    "ex-09-epochs",
+    hint="look at the two tables under `fine_tune(1)`: which argument sets the number "
+    "of rows of each?",
+    shown="Both phases are training: one number asks for the frozen epochs, one for "
+    "those in which everything is free.",
+)
+def epochs(epochs_run):
+    pairs = [(1, 1), (3, 0), (2, 3), (random.randint(4, 9), random.randint(4, 9))]
+    answers = [
+        _whole(
+            call(epochs_run, one, freeze_epochs=frozen),
+            "The number of epochs is not a whole number.",
+        )
+        for one, frozen in pairs
+    ]
+    require(
+        answers != [one for one, _ in pairs],
+        "The frozen epochs are missing: they train the head, so they count.",
+    )
+    require(
+        answers != [one + 1 for one, _ in pairs],
+        "One frozen epoch is only the default: `freeze_epochs` can be another number.",
+    )
+    require(
+        answers != [2 * one for one, _ in pairs],
+        "The frozen phase is not as long as the other: it has its own number.",
+    )
+    for (one, frozen), answer in zip(pairs, answers, strict=True):
+        require(
+            answer == one + frozen,
+            f"For {one} epochs after {frozen} frozen ones it returns {answer}.",
+        )
+    again = call(epochs_run, 5)
+    require(again == 6, f"`epochs_run(5)` is {again}: one frozen epoch is the default.")
+
+
+@exercise(
+    "ex-09-batches",
+    hint="how many full batches are there, and does what remains make one more?",
+    shown="Dropping the last batch rounds down, keeping it rounds up, and where the "
+    "division leaves nothing the two agree.",
+)
+def batches(batches):
+    cases = [(64, 32), (65, 32), (63, 32), (10, 32), (96, 1)]
+    cases += [(random.randint(1, 2000), random.randint(2, 64)) for _ in range(20)]
+    down, up = [[], []], [[], []]
+    for items, bs in cases:
+        for drop, (answers, truth) in ((True, down), (False, up)):
+            answers.append(
+                _whole(
+                    call(batches, items, bs, drop),
+                    "The number of batches is not an integer: `/` gives a float, and a "
+                    "part of a batch is either dropped or a batch.",
+                )
+            )
+            truth.append(items // bs if drop else (items + bs - 1) // bs)
+    require(
+        not (down[0] == up[1] and up[0] == down[1]),
+        "The two cases are the wrong way round: what is dropped does not count.",
+    )
+    require(
+        up[0] != down[1],
+        "The last batch is kept with `drop_last=False`, however small it is; it is "
+        "not counted.",
+    )
+    require(
+        down[0] != up[1], "With `drop_last=True` the incomplete batch is still counted."
+    )
+    require(
+        up[0][0] != 3,
+        "64 items in batches of 32 are two batches: where the division leaves nothing, "
+        "there is no smaller batch at the end.",
+    )
+    for drop, (answers, truth) in ((True, down), (False, up)):
+        for (items, bs), answer, right in zip(cases, answers, truth, strict=True):
+            require(
+                answer == right,
+                f"{items} items in batches of {bs} with `drop_last={drop}` are not "
+                f"{answer} batches. How many items are in the last one?",
+            )
+
+
+@exercise(
+    "ex-09-worst",
+    hint="pick from each row the entry in the column that `truth` names, which is one "
+    "number a picture; then find the smallest.",
+    shown="The picture with the smallest probability of its true class is the one with "
+    "the largest loss: fastai calls these the top losses.",
+)
+def worst(worst_answer):
+    found, alternatives = [], {"right": [], "best": [], "unsure": [], "surest": []}
+    for classes in (2, 3, 5, random.randint(4, 9), 10):
+        rows = random.randint(20, 60)
+        probabilities = torch.randn(rows, classes).mul(2).softmax(dim=1)
+        truth = torch.randint(classes, (rows,))
+        answer = call(worst_answer, probabilities.clone(), truth.clone())
+        number = _whole(
+            answer,
+            f"It returns {answer!r}, which is no position. `argmin` says where "
+            "the smallest number stands, `min` says how small it is.",
+        )
+        require(
+            0 <= number < rows,
+            f"Of {rows} pictures it names number {number}: each picture is asked for "
+            "the label of every other one. One column is wanted from each row.",
+        )
+        found.append(number)
+        own = probabilities.gather(1, truth.unsqueeze(1)).squeeze(1)
+        highest = probabilities.max(dim=1).values
+        alternatives["right"].append(own.argmin().item())
+        alternatives["best"].append(own.argmax().item())
+        alternatives["unsure"].append(highest.argmin().item())
+        alternatives["surest"].append(highest.argmax().item())
+    require(found != alternatives["best"], "That is the best answer, not the worst.")
+    require(
+        found != alternatives["unsure"],
+        "That is the picture of which the model is least sure. An answer may be unsure "
+        "and right; look at the probability of the true class.",
+    )
+    require(
+        found != alternatives["surest"],
+        "That is the picture of which the model is most sure. Whether it is right, "
+        "`truth` says.",
+    )
+    require(
+        found == alternatives["right"],
+        "Another picture has a smaller probability of its true class.",
+    )
+
+
+@exercise(
+    "ex-09-table",
+    hint="`from_df` takes the table and the folder to which its names belong; the "
+    "share held out is `valid_pct`.",
+    shown="The table has the same labels as the folders under other names: class 0 is "
+    "the 3, class 1 the 7.",
+)
+def labels_in_table(dls_table, digits):
+    train, valid = _sets(dls_table, "dls_table")
+    vocab = list(dls_table.vocab)
+    require(
+        len(vocab) < 100,
+        f"There are {len(vocab)} classes: each file became a class of its own. The "
+        "labels are in the second column.",
+    )
+    require(
+        [str(name) for name in vocab] == ["0", "1"],
+        f"The vocabulary is {vocab}; the table has the labels 0 and 1.",
+    )
+    names = [_files(train), _files(valid)]
+    total = sum(map(len, names))
+    folders = {file.parent.parent.name for part in names for file in part}
+    require(
+        folders >= {"train", "valid"},
+        "The table lists all pictures, and these are only a part of it.",
+    )
+    require(
+        len(valid) == total // 5,
+        f"{len(valid)} of {total} pictures are held out, and that is not a fifth.",
+    )
+    torch.manual_seed(0)
+    everything = {file.as_posix() for part in names for file in part}
+    held_out = set(torch.randperm(total)[: total // 5].tolist())
+    frame = getattr(valid.items, "index", None)
+    require(
+        frame is None or set(frame) == held_out,
+        "The pictures held out are not those of `seed=0`: without a seed, each run "
+        "holds out others, and numbers of two runs cannot be compared.",
+    )
+    require(len(everything) == total, "Some pictures are in both sets.")
+    for part, files in zip((train, valid), names, strict=True):
+        for position in random.sample(range(len(part)), 10):
+            number = int(part[position][1])
+            require(
+                files[position].parent.name == "37"[number],
+                f"The picture {files[position].as_posix()} has the class {number}.",
+            )
+    with explain(TypeError, "`digits` is not a list of two digits."):
+        found = [str(digit) for digit in digits]
+    require(
+        sorted(found) != ["0", "1"],
+        "0 and 1 are the numbers of the classes; which digit is in the pictures?",
+    )
+    require(
+        found != ["7", "3"],
+        "It is the other way round: look at the folder of a picture whose label is 0.",
+    )
+    require(found == ["3", "7"], "`digits` holds two digits, that of class 0 first.")
+
+
+@exercise(
+    "ex-09-residual",
+    hint="`torch.nn.Sequential` keeps the layers and applies them in turn; the input "
+    "is still there afterwards, to be added.",
+    shown="A block whose layers compute zero passes on what came in: a deeper network "
+    "need not be worse than a shallower one.",
+)
+def residual(Residual):
+    for _ in range(3):
+        channels, size = random.randint(2, 5), random.randint(4, 7)
+        layers = [
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.Sigmoid(),
+            nn.Conv2d(channels, channels, 1),
+        ]
+        plain = nn.Sequential(*layers)
+        block = Residual(*layers)
+        require(isinstance(block, nn.Module), "`Residual(...)` is not a module.")
+        require(
+            {id(p) for p in block.parameters()} >= {id(p) for p in plain.parameters()},
+            "The block does not know the parameters of its layers: an optimizer that "
+            "gets `block.parameters()` would not train them. A module finds layers "
+            "that are attributes, in a `Sequential` or a `ModuleList`.",
+        )
+        x = torch.randn(2, channels, size, size)
+        before = x.clone()
+        with torch.no_grad():
+            found = call(block, x)
+            inner = plain(before)
+        require(
+            torch.equal(x, before),
+            "The block changes its input in place; whoever made it may still need it.",
+        )
+        require(
+            isinstance(found, torch.Tensor) and found.shape == x.shape,
+            "The block has to return a tensor of the shape of its input.",
+        )
+        for wrong, text in (
+            (inner.relu(), "Nothing of the input is in the output: add it."),
+            (inner, "Nothing of the input is in the output: add it."),
+            (
+                inner.relu() + x,
+                "The ReLU comes before the sum, so the layers can add and never take "
+                "away. First the sum, then the ReLU.",
+            ),
+            (inner + x, "The sum is right; the ReLU after it is missing."),
+        ):
+            require(not torch.allclose(found, wrong, atol=1e-5), text)
+        require(
+            torch.allclose(found, (inner + x).relu(), atol=1e-5),
+            "The output is not the ReLU of the sum of the layers' output and the "
+            "input. Are all layers applied, in their order?",
+        )
+
+
+def _body():
+    """Return a body with normalisation of two kinds, and nothing to go by in names."""
+    width = random.randint(3, 6)
+    inner = nn.Sequential(
+        nn.Conv2d(width, width, 1),
+        nn.Sequential(nn.BatchNorm2d(width), nn.Conv2d(width, 4, 3, bias=False)),
+        nn.GroupNorm(2, 4),
+    )
+    return nn.Sequential(nn.Conv2d(3, width, 3), nn.BatchNorm2d(width), inner)
+
+
+@exercise(
+    "ex-09-freeze",
+    hint="`body.modules()` visits every layer, at any depth, and `isinstance` tells "
+    "its kind; `requires_grad_` switches a parameter.",
+    shown="Freezing is a switch on each parameter, and fastai leaves one kind of "
+    "layer switched on.",
+)
+def freeze(freeze_body):
+    for frozen_before in (False, True):
+        body = _body()
+        body.requires_grad_(not frozen_before)
+        found = call(freeze_body, body)
+        norm, rest = [], []
+        for module in body.modules():
+            kind = norm if isinstance(module, nn.BatchNorm2d) else rest
+            kind.extend(module.parameters(recurse=False))
+        free = [p.requires_grad for p in norm]
+        require(
+            frozen_before or any(free),
+            "The BatchNorm layers are frozen too; fastai leaves them free.",
+        )
+        require(
+            all(free) or not frozen_before or any(p.requires_grad for p in rest),
+            "In a body that was frozen before, BatchNorm layers stay frozen: they have "
+            "to be switched on, not left as they are.",
+        )
+        require(all(free), "Only some of the BatchNorm layers are free.")
+        require(
+            not any(p.requires_grad for p in rest if p.ndim > 1),
+            "Convolutions are still free: have you reached layers that stand inside "
+            "others?",
+        )
+        require(
+            not any(p.requires_grad for p in rest),
+            "Parameters of other layers are free, such as the biases of convolutions: "
+            "go by the kind of layer, not by the shape or name of a parameter.",
+        )
+        number = _whole(found, "The result is not a whole number.")
+        require(
+            number != len(norm),
+            "It returns how many tensors are free; each of them holds many numbers.",
+        )
+        require(
+            number == sum(p.numel() for p in norm),
+            f"It returns {number}, and that is not how many numbers are free now.",
+        )

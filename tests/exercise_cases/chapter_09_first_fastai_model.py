@@ -1,0 +1,306 @@
+"""Misconceptions for the exercises of chapter 09."""
+
+from . import Case, Mutant
+
+SAMPLE = ("imports", "untar")
+
+CASES = {
+    "ex-09-count": Case(
+        needs=SAMPLE,
+        mutants=(
+            Mutant(
+                'f"{file.parent.parent.name}/{file.parent.name}"',
+                "file.parent.name",
+                "the sets are counted together",
+            ),
+            Mutant(
+                "get_image_files(path)",
+                'get_image_files(path / "train")',
+                "all sets count",
+            ),
+            Mutant(
+                "get_image_files(path)",
+                'path.glob("*/*/*")',
+                "counted that is no picture",
+            ),
+            Mutant("counts.get(name, 0)", "counts.get(name, 1)", "begin at 1"),
+            Mutant(
+                "def count_pictures(path):",
+                "def count_pictures(folder):",
+                "comes as the argument",
+            ),
+        ),
+        other="""
+from collections import Counter
+def count_pictures(path):
+    found = Path(path).rglob("*.png")
+    return Counter(file.parent.relative_to(path).as_posix() for file in found)
+""",
+    ),
+    "ex-09-label": Case(
+        needs=SAMPLE,
+        mutants=(
+            Mutant(
+                '{"3": "three", "7": "seven"}[file.parent.name]',
+                '"three" if "3" in str(file) else "seven"',
+                "elsewhere in the path",
+            ),
+            Mutant(
+                '{"3": "three", "7": "seven"}',
+                '{"3": 3, "7": 7}',
+                "a word is wanted",
+            ),
+            Mutant(
+                'return {"3": "three", "7": "seven"}[file.parent.name]',
+                "return file.parent.name",
+                "the digit, not the word",
+            ),
+            Mutant('path / "train"', "path", "Pictures of `valid`"),
+            Mutant("files, spell", "files, parent_label", "come from `spell`"),
+        ),
+        other="""
+def spell(file):
+    return "three" if Path(file).parts[-2] == "3" else "seven"
+block = DataBlock(
+    blocks=(ImageBlock, CategoryBlock),
+    get_items=get_image_files,
+    get_y=spell,
+    splitter=RandomSplitter(0.2, seed=1),
+)
+dls_words = block.dataloaders(path / "train", num_workers=0)
+""",
+    ),
+    "ex-09-epochs": Case(
+        mutants=(
+            Mutant("epochs + freeze_epochs", "epochs", "frozen epochs are missing"),
+            Mutant("epochs + freeze_epochs", "epochs + 1", "only the default"),
+            Mutant("epochs + freeze_epochs", "2 * epochs", "its own number"),
+            Mutant("freeze_epochs=1", "freeze_epochs=0", "is the default"),
+        ),
+        other="""
+def epochs_run(epochs, freeze_epochs=1):
+    return sum([epochs, freeze_epochs])
+""",
+    ),
+    "ex-09-batches": Case(
+        mutants=(
+            Mutant("-(-items // bs)", "items // bs + 1", "leaves nothing"),
+            Mutant("if drop_last", "if not drop_last", "wrong way round"),
+            Mutant("-(-items // bs)", "items / bs", "gives a float"),
+            Mutant(" if drop_last else -(-items // bs)", "", "however small"),
+            Mutant("-(-items // bs)", "round(items / bs)", "in the last one"),
+        ),
+        other="""
+import math
+def batches(items, bs, drop_last):
+    return (math.floor if drop_last else math.ceil)(items / bs)
+""",
+    ),
+    "ex-09-worst": Case(
+        mutants=(
+            Mutant(".argmin()", ".argmax()", "the best answer"),
+            Mutant(
+                "probabilities[torch.arange(len(truth)), truth]",
+                "probabilities.max(dim=1).values",
+                "least sure",
+            ),
+            Mutant("torch.arange(len(truth))", ":", "every other one"),
+            Mutant(".argmin()", ".min()", "no position"),
+            Mutant(
+                "probabilities[torch.arange(len(truth)), truth]",
+                "probabilities[:, 0]",
+                "Another picture",
+            ),
+        ),
+        other="""
+def worst_answer(probabilities, truth):
+    losses = torch.nn.functional.nll_loss(
+        probabilities.log(), truth, reduction="none"
+    )
+    return losses.topk(1).indices[0]
+""",
+    ),
+    "ex-09-table": Case(
+        needs=(*SAMPLE, "read-labels"),
+        mutants=(
+            Mutant("[3, 7]", "[7, 3]", "the other way round"),
+            Mutant("[3, 7]", "[0, 1]", "numbers of the classes"),
+            Mutant(", seed=0", "", "not those of `seed=0`"),
+            Mutant("valid_pct=0.2", "valid_pct=0.02", "not a fifth"),
+            Mutant("seed=0", "seed=0, label_col=0", "a class of its own"),
+            Mutant(
+                "from_df(table, path",
+                'from_df(table[table["name"].str.startswith("train")], path',
+                "only a part of it",
+            ),
+        ),
+        other="""
+dls_table = ImageDataLoaders.from_csv(path, valid_pct=0.2, seed=0, num_workers=0)
+digits = ("3", "7")
+""",
+    ),
+    "ex-09-residual": Case(
+        mutants=(
+            Mutant("self.layers(x) + x", "self.layers(x)", "Nothing of the input"),
+            Mutant(
+                "torch.relu(self.layers(x) + x)",
+                "torch.relu(self.layers(x)) + x",
+                "comes before the sum",
+            ),
+            Mutant(
+                "torch.relu(self.layers(x) + x)", "self.layers(x) + x", "ReLU after it"
+            ),
+            Mutant(
+                "= torch.nn.Sequential(*layers)",
+                "= lambda x: torch.nn.Sequential(*layers)(x)",
+                "does not know the parameters",
+            ),
+            Mutant("self.layers(x) + x", "x.add_(self.layers(x))", "in place"),
+            Mutant("Sequential(*layers)", "Sequential(*layers[:1])", "does not know"),
+        ),
+        other="""
+class Residual(torch.nn.Module):
+    def __init__(self, *layers):
+        super().__init__()
+        self.steps = torch.nn.ModuleList(layers)
+    def forward(self, x):
+        new = x
+        for step in self.steps:
+            new = step(new)
+        return (x + new).clamp(min=0)
+""",
+    ),
+    "ex-09-freeze": Case(
+        mutants=(
+            Mutant(
+                "p.requires_grad_(isinstance(module, torch.nn.BatchNorm2d))",
+                "p.requires_grad_(False)",
+                "frozen too",
+            ),
+            Mutant(
+                "p.requires_grad_(isinstance(module, torch.nn.BatchNorm2d))",
+                "if not isinstance(module, torch.nn.BatchNorm2d):\n"
+                "                p.requires_grad_(False)",
+                "was frozen before",
+            ),
+            Mutant(
+                "isinstance(module, torch.nn.BatchNorm2d)",
+                "p.ndim == 1",
+                "the kind of layer",
+            ),
+            Mutant(
+                "p.numel() * p.requires_grad", "p.requires_grad", "how many tensors"
+            ),
+            Mutant("body.modules()", "body.children()", "inside others"),
+        ),
+        other="""
+def freeze_body(body):
+    body.requires_grad_(False)
+    norms = [m for m in body.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.requires_grad_(True)
+    return sum(p.numel() for p in body.parameters() if p.requires_grad)
+""",
+    ),
+}
+
+SETUP = """
+import inspect
+import warnings
+from unittest import mock
+
+warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
+
+from fastai.vision.all import *
+
+from helpers import data
+
+path = untar_data(URLs.MNIST_SAMPLE, base=data.fastai_home())
+"""
+
+FEW = (
+    SETUP
+    + """
+some = [f for c in "37" for f in sorted((path / "train" / c).ls())[:10]]
+few = ImageDataLoaders.from_path_func(
+    path, some, parent_label, valid_pct=0.2, seed=0, bs=8, num_workers=0
+)
+torch.manual_seed(0)
+learn = vision_learner(few, resnet18, pretrained=False)
+"""
+)
+
+FACTS = {
+    "Question 1": FEW
+    + """
+calls = []
+
+
+def noted(self, n_epoch, lr, **_):
+    calls.append((n_epoch, all(p.requires_grad for p in self.model.parameters())))
+
+
+with mock.patch.object(Learner, "fit_one_cycle", noted):
+    learn.fine_tune(3)
+    learn.fine_tune(3, freeze_epochs=3)
+assert calls == [(1, False), (3, True), (3, False), (3, True)]
+""",
+    "Question 2": FEW
+    + """
+learn.freeze()
+body = learn.model[0]
+before = {name: value.clone().cpu() for name, value in body.state_dict().items()}
+with learn.no_bar(), learn.no_logging():
+    learn.fit(1, 0.01)
+norms = {n for n, m in body.named_modules() if isinstance(m, nn.BatchNorm2d)}
+moved = {
+    name
+    for name, value in body.state_dict().items()
+    if not torch.equal(value.cpu(), before[name])
+}
+assert {name.rpartition(".")[0] for name in moved} == norms
+kinds = {name.rpartition(".")[2] for name in moved}
+assert {"weight", "bias", "running_mean", "running_var"} <= kinds
+last = [name for name in before if name.startswith("7.") and "conv" in name]
+assert last and not moved & set(last)
+""",
+    "Question 3": SETUP
+    + """
+table = pd.read_csv(path / "labels.csv")
+digits = table["name"].str.split("/").str[1]
+assert set(digits[table["label"] == 1]) == {"7"}
+assert set(digits[table["label"] == 0]) == {"3"}
+assert set(digits) == {"3", "7"}
+""",
+    "Question 4": FEW
+    + """
+rates = []
+with (
+    mock.patch.object(Learner, "lr_find", side_effect=AssertionError),
+    mock.patch.object(Learner, "fit_one_cycle", lambda s, n, lr, **_: rates.append(lr)),
+):
+    learn.fine_tune(1)
+assert (rates[0].start, rates[0].stop) == (None, 0.002)
+assert rates[1].stop == 0.001
+""",
+    "Question 5": """
+assert round(0.9925 * 400) - round(0.9900 * 400) == 1
+
+import torch
+
+# Two learners with the same share of right answers on new digits, 99 %.
+generator = torch.Generator().manual_seed(0)
+right = (torch.rand(1000, 2, 400, generator=generator) < 0.99).sum(dim=2)
+differ = (right[:, 0] - right[:, 1]).abs() >= 1
+assert differ.float().mean() > 0.5
+""",
+    "Question 6": SETUP
+    + """
+dls = ImageDataLoaders.from_folder(path, valid="val", num_workers=0)
+assert len(dls.valid_ds) == 0
+assert len(dls.train_ds) == len(get_image_files(path / "train"))
+assert all(f.parent.parent.name == "train" for f in dls.train_ds.items)
+dls = ImageDataLoaders.from_folder(path, valid_pct=0.2, num_workers=0)
+assert len(dls.valid_ds) == len(get_image_files(path)) // 5
+""",
+}
