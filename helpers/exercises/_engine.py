@@ -97,7 +97,7 @@ def check(label, *answers):
     """Say whether an answer is right, what is wrong with it, or give a first hint.
 
     Prints one paragraph. Never raises, and leaves random states, the grad mode and the
-    default dtype as they were. Chapter 02 uses it first.
+    default dtype as they were. Chapter 01 uses it first.
 
     Parameters
     ----------
@@ -107,7 +107,8 @@ def check(label, *answers):
         What the reader wrote: values, functions or classes. ``...``, None, an empty
         container and a function or class without a body are not solved yet.
     """
-    print(textwrap.fill(f"{label}: {_verdict(label, answers)}", width=76))
+    said = f"{label}: {_verdict(label, answers)}"
+    print(textwrap.fill(said, width=76, break_on_hyphens=False))
 
 
 def _verdict(label, answers):
