@@ -290,11 +290,13 @@ def per_class(class_accuracy):
 )
 def split(stratified_split):
     for _ in range(4):
-        classes = random.randint(3, 6)
-        sizes = random.sample(range(20, 90), classes)
+        classes = random.randint(5, 8)
+        share = random.choice([0.2, 0.3, 0.37, 0.6])
+        sizes = random.sample(range(40, 200), classes)
+        while all(share * size % 1 < 0.55 for size in sizes):  # one is rounded up
+            sizes = random.sample(range(40, 200), classes)
         labels = torch.arange(classes).repeat_interleave(torch.tensor(sizes))
         labels = labels[torch.randperm(len(labels))]
-        share = random.choice([0.2, 0.3, 0.37, 0.6])
         seed = random.randrange(1000)
 
         def split_by(seed, labels=labels, share=share):
@@ -326,24 +328,26 @@ def split(stratified_split):
             f"{len(labels) - len(everything)} of {len(labels)} samples are in no part, "
             "or an index does not exist.",
         )
+        sizes = torch.tensor(sizes)
         counts = labels[parts[0]].bincount(minlength=classes)
-        for label, (size, found) in enumerate(zip(sizes, counts.tolist(), strict=True)):
-            asked = f"Class {label} has {size} samples; with a share of {share}"
-            require(
-                found != size - round(share * size) or abs(2 * share - 1) < 0.01,
-                f"{asked}, {found} of them are in the first part, which is the share "
-                "of the second.",
-            )
-            require(
-                abs(found - share * size) < 1,
-                f"{asked}, {found} of them are in the first part. A share of all "
-                "samples is not a share of each class.",
-            )
-            require(
-                abs(found - share * size) <= 0.5 + 1e-6,
-                f"{asked}, {found} of them are in the first part: round the number "
-                "instead of cutting it off.",
-            )
+        off = (counts - share * sizes).abs()
+        worst = int(off.argmax())
+        asked = (
+            f"Class {worst} has {sizes[worst]} samples; with a share of {share}, "
+            f"{counts[worst]} of them are in the first part"
+        )
+        require(
+            ((sizes - counts - share * sizes).abs() >= 1).any(),
+            f"{asked}, which is the share of the second.",
+        )
+        require(
+            off[worst] < 1,
+            f"{asked}. A share of all samples is not a share of each class.",
+        )
+        require(
+            off[worst] <= 0.5 + 1e-4,
+            f"{asked}: round the number instead of cutting it off.",
+        )
         again, other = split_by(seed), split_by(seed + 1)
         require(
             all(map(torch.equal, parts, again)),

@@ -26,11 +26,11 @@ class _Spy:
             self.work(self.learn)
 
 
-def _batches(sizes, n_classes=3):
-    """Draw batches of points that a linear layer can tell apart, in part."""
-    centres, batches = torch.randn(n_classes, 5), []
+def _batches(centres, sizes):
+    """Draw batches of points around centres: a linear layer can tell them, in part."""
+    batches = []
     for size in sizes:
-        labels = torch.randint(n_classes, (size,))
+        labels = torch.randint(len(centres), (size,))
         batches.append((centres[labels] + torch.randn(size, 5), labels))
     return batches
 
@@ -38,7 +38,9 @@ def _batches(sizes, n_classes=3):
 def _train(learner_class, cbs, epochs, lr=0.02, seed=0, sizes=(8, 8, 3)):
     """Train the chapter's learner on drawn points; the same seed, the same training."""
     torch.manual_seed(seed)
-    dls = SimpleNamespace(train=_batches([16] * 6), valid=_batches(sizes))
+    centres = torch.randn(3, 5)
+    train, valid = _batches(centres, [16] * 6), _batches(centres, sizes)
+    dls = SimpleNamespace(train=train, valid=valid)
     learn = learner_class(dls, nn.Linear(5, 3), F.cross_entropy, cbs=cbs)
     learn.epochs = epochs
     learn.set_hyper([lr])
@@ -229,12 +231,13 @@ def shapes(flattened):
 )
 def stop(StopBelow, TinyLearner):
     epochs, number = 5, random.randint(1, 3)
-    for _ in range(20):
+    for _ in range(100):
         seed = random.randint(1, 10**6)
         table = _train(TinyLearner, [], epochs, seed=seed).recorder.values
         losses = [row[-1] for row in table]
         # The training loss must lead to another epoch, or it could not be told.
-        if losses == sorted(losses, reverse=True) and table[number][0] > losses[number]:
+        apart = all(row[0] > losses[number] + 1e-3 for row in table[: number + 1])
+        if apart and losses == sorted(losses, reverse=True):
             break
     for epoch in (number, 0):
         limit = losses[epoch] + 1e-4
@@ -322,10 +325,6 @@ def clip(Clip, TinyLearner):
         was, now = length(before).item(), length(after).item()
         asked = f"A gradient of length {was:.3f} became {now:.3f}, with the limit "
         asked += f"{max_norm:.3f}"
-        require(
-            was > max_norm or abs(now - was) < 1e-4,
-            f"{asked}: a short gradient stays as it is.",
-        )
         ratio = [(b / a).flatten() for a, b in zip(before, after, strict=True)]
         within = all((part - part[0]).abs().max() < 1e-3 for part in ratio)
         require(
@@ -336,6 +335,10 @@ def clip(Clip, TinyLearner):
             abs(ratio[0][0] - ratio[1][0]) < 1e-3,
             f"{asked}, and changed its direction: each tensor was shortened by itself. "
             "The limit is for the whole model.",
+        )
+        require(
+            was > max_norm or abs(now - was) < 1e-4,
+            f"{asked}: a short gradient stays as it is.",
         )
         require(abs(now - min(was, max_norm)) < 1e-3, f"{asked}.")
 
@@ -383,10 +386,15 @@ def flat(flat_cosine):
     shown="A metric is a callback: it collects while the learner validates.",
 )
 def all_digits(Accuracy, TinyLearner):
+    def ask(learn):
+        with torch.no_grad():
+            right.append([learn.model(x).argmax(1) == y for x, y in learn.dls.valid])
+
     for epochs in (1, 2):
         sizes = [20, 20, random.randint(4, 7)]
-        while True:
-            measured, seed = Accuracy(), random.randint(1, 10**6)
+        for _ in range(100):
+            measured, seed, right = Accuracy(), random.randint(1, 10**6), []
+            cbs = [measured, _Spy("after_epoch", ask, 0)]
             with (
                 explain(
                     RuntimeError,
@@ -399,15 +407,14 @@ def all_digits(Accuracy, TinyLearner):
                     "before there is anything to add to.",
                 ),
             ):
-                learn = _train(TinyLearner, [measured], epochs, seed=seed, sizes=sizes)
-            with torch.no_grad():
-                right = [
-                    (learn.model(x).argmax(dim=1) == y).float()
-                    for x, y in learn.dls.valid
-                ]
-            expected = torch.cat(right).mean().item()
-            by_batch = torch.stack([part.mean() for part in right]).mean().item()
-            if abs(by_batch - expected) > 5e-3:
+                _train(TinyLearner, cbs, epochs, seed=seed, sizes=sizes)
+            newest = torch.cat(right[-1])
+            both = torch.cat([part for epoch in right for part in epoch])
+            expected, pooled = newest.float().mean(), both.float().mean()
+            by_batch = sum(part.float().mean() for part in right[-1]) / len(sizes)
+            # Wrong answers must be told from the right one, and from each other.
+            others = torch.stack([by_batch, pooled][:epochs])
+            if min((others - expected).abs()) > 5e-3 and abs(by_batch - pooled) > 5e-3:
                 break
         with explain(AttributeError, "The callback has no attribute `value`."):
             value = measured.value
@@ -420,7 +427,7 @@ def all_digits(Accuracy, TinyLearner):
             f"{asked}, the mean over the batches, of which the last is smaller.",
         )
         require(
-            epochs == 1 or abs(value - expected) < 1e-4,
+            epochs == 1 or abs(value - pooled) > 1e-4,
             f"{asked}: after the second epoch, does the first one still count?",
         )
         require(abs(value - expected) < 1e-4, f"{asked}.")
