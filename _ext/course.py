@@ -96,7 +96,7 @@ def configure(app, config):
 
 
 def read_style(static, name):
-    """Return a style sheet's text, imports in place, addresses as seen from `static`."""
+    """Return a style sheet, imports in place, addresses as seen from `static`."""
     folder = posixpath.dirname(name)
 
     def moved(address):
