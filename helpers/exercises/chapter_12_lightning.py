@@ -341,7 +341,8 @@ def schedule(Scheduled):
 @_quietly()
 def callback(CountSamples):
     for _ in range(2):
-        batch_size, epochs = random.randint(7, 9), random.randint(2, 3)
+        # Of at least 8: twice the batches of three epochs are fewer than the samples.
+        batch_size, epochs = random.randint(8, 10), random.randint(2, 3)
         batches = random.randint(4, 6)
         samples = batches * batch_size - random.randint(1, 4)
         counter, trainer = CountSamples(), _trainer(epochs)
