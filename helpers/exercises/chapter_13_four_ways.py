@@ -1,0 +1,618 @@
+"""Checkers for the exercises of chapter 13."""
+
+import copy
+import random
+
+import fastai.callback.progress  # noqa: F401 - adds Learner.no_bar
+import torch
+from fastai.callback.core import Callback
+from fastai.data.core import DataLoaders
+from fastai.learner import Learner
+from fastai.optimizer import SGD
+from torch import nn
+from torch.nn import functional as F
+from torch.optim.optimizer import register_optimizer_step_post_hook
+from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
+
+from helpers.device import get_device
+
+from ._engine import call, exercise, explain, require
+
+
+class _Loaders(DataLoaders):
+    """PyTorch's loaders, which cannot be told a device by fastai."""
+
+    @property
+    def device(self):
+        return get_device()
+
+
+def _network(*last):
+    """Build a small network for points of 5 numbers and 4 classes."""
+    return nn.Sequential(nn.Linear(5, 6), *last, nn.ReLU(), nn.Linear(6, 4))
+
+
+def _points(samples):
+    """Draw points and their classes, on the device of the course."""
+    device = get_device()
+    inputs, targets = torch.randn(samples, 5), torch.randint(4, (samples,))
+    return inputs.to(device), targets.to(device)
+
+
+def _gradient(model, inputs, targets):
+    """Return the gradient of the mean loss as one vector, leaving `.grad` alone."""
+    loss = F.cross_entropy(model(inputs), targets)
+    return nn.utils.parameters_to_vector(
+        torch.autograd.grad(loss, list(model.parameters()))
+    ).cpu()
+
+
+def _close(found, expected):
+    return torch.allclose(found, expected, atol=1e-6, rtol=1e-3)
+
+
+@exercise(
+    "ex-13-steps",
+    hint="in one step each of the processes uses a batch; first share the samples out, "
+    "then cut one share into batches.",
+    shown="Round up twice: the shares are padded, and a smaller last batch is a step "
+    "too.",
+)
+def steps(global_batch, steps_per_epoch):
+    for _ in range(4):
+        processes, batch = random.randint(2, 9), random.randint(11, 70)
+        found = call(global_batch, processes, batch)
+        asked = f"For {processes} processes with batches of {batch} samples,"
+        require(
+            found != batch,
+            f"{asked} `global_batch` is {found}, the batch of one process; all of them "
+            "enter a step.",
+        )
+        require(
+            found == processes * batch, f"{asked} `global_batch` cannot be {found}."
+        )
+    for _ in range(8):
+        processes, batch = random.randint(2, 9), random.randint(11, 70)
+        full = random.randint(3, 20)
+        even = processes * batch * full
+        # A smaller batch at the end, then a share that only its padding makes longer.
+        smaller = even + processes * random.randint(2, batch - 1)
+        padded = even + random.randint(1, processes - 1)
+        for samples in (smaller, padded, even):
+            _check_steps(steps_per_epoch, samples, processes, batch)
+
+
+def _check_steps(steps_per_epoch, samples, processes, batch):
+    sampler = DistributedSampler(range(samples), num_replicas=processes, rank=0)
+    expected = len(DataLoader(range(samples), batch, sampler=sampler))
+    found = call(steps_per_epoch, samples, processes, batch)
+    asked = (
+        f"For {samples} samples, {processes} processes and batches of {batch} you "
+        f"count {found} steps"
+    )
+    with explain((TypeError, ValueError), "The number of steps is no number."):
+        found = float(found)
+    require(
+        found == int(found),
+        f"{asked}, and there is no part of a step.",
+    )
+    alone = -(-samples // batch)
+    require(
+        found not in (alone, samples // batch),
+        f"{asked}: these are the steps of one process that has all samples.",
+    )
+    require(
+        found >= expected or samples // processes % batch,
+        f"{asked}: a remainder of {samples % processes} is left out, which the padded "
+        "shares contain.",
+    )
+    require(
+        found >= expected,
+        f"{asked}: the smaller batch at the end of a share is missing, and it is a "
+        "step too.",
+    )
+    require(
+        found <= expected,
+        f"{asked}, not {expected}: nothing remains for a further batch.",
+    )
+
+
+@exercise(
+    "ex-13-accumulate",
+    hint="the mean over all samples is a sum over samples, divided once by their "
+    "number; what does the mean of one part have to be multiplied by?",
+    shown="Weighted by their samples, parts of any sizes give the gradient of the "
+    "whole batch, and no more than one of them is in memory.",
+)
+def accumulate(accumulate):
+    for _ in range(3):
+        size, full = random.randint(3, 5), random.randint(6, 9)
+        samples = size * full + random.randint(1, size - 1)
+        # One class is rare at the start: the parts have different gradients.
+        inputs, targets = _points(samples)
+        targets[: samples // 2] = 0
+        model = _network().to(get_device())
+        whole = _gradient(model, inputs, targets)
+        parts = [
+            _gradient(model, x, y)
+            for x, y in zip(inputs.split(size), targets.split(size), strict=True)
+        ]
+        sizes, waiting = [], []
+
+        def note(module, arguments, sizes=sizes, waiting=waiting):
+            sizes.append(len(arguments[0]))
+            waiting.append(all(p.grad is None for p in module.parameters()))
+
+        with model.register_forward_pre_hook(note):
+            accumulate(model, inputs, targets, size)
+        _check_parts(sizes, samples, size)
+        gradients = [p.grad for p in model.parameters()]
+        require(
+            all(gradient is not None for gradient in gradients),
+            "After it some parameters have no gradient in `.grad`.",
+        )
+        found = torch.cat([gradient.flatten() for gradient in gradients]).cpu()
+        _check_accumulated(found, whole, torch.stack(parts), samples, size)
+        require(
+            not any(waiting[1:]),
+            "The gradient is right, but the second part went forward before the first "
+            "went backward: so the intermediate results of all parts are in memory "
+            "together.",
+        )
+
+
+def _check_parts(sizes, samples, size):
+    asked = f"From {samples} samples in parts of {size} the model"
+    require(sizes, f"{asked} saw nothing.")
+    require(
+        sizes != [samples],
+        f"{asked} saw all at once, and that is what there is no memory for.",
+    )
+    require(
+        max(sizes) <= size,
+        f"{asked} saw parts of {', '.join(map(str, sizes))}: `chunk` takes the number "
+        "of parts, `split` their size.",
+    )
+    require(
+        sum(sizes) == samples,
+        f"{asked} saw {sum(sizes)} samples.",
+    )
+
+
+def _check_accumulated(found, whole, parts, samples, size):
+    weights = torch.full((len(parts), 1), float(size))
+    weights[-1] = samples % size or size
+    require(
+        not _close(found, parts.sum(dim=0)),
+        f"The gradient is the sum of the {len(parts)} means, and about as many times "
+        "too large.",
+    )
+    require(
+        not _close(found, parts.mean(dim=0)),
+        "Every part weighs the same, so a sample of the smaller last part counts more "
+        "than another.",
+    )
+    require(
+        not _close(found, (size / samples * parts).sum(dim=0)),
+        f"Every part is weighted as if it had {size} samples; the last one is smaller.",
+    )
+    require(
+        not _close(found, (weights * parts).sum(dim=0)),
+        "The gradient is the one of the sum over all samples, not of their mean.",
+    )
+    require(
+        F.cosine_similarity(found, parts[-1], dim=0) < 0.9999,
+        "What is in `.grad` comes from the last part alone: who emptied it in between?",
+    )
+    require(
+        _close(found, whole),
+        "The gradient is not the one of the mean loss over all samples.",
+    )
+
+
+@exercise(
+    "ex-13-shares",
+    hint="compute the gradient of the mean loss of each share by itself, as each "
+    "process does; DDP does not know how many samples stand behind it.",
+    shown="DDP takes the plain average over processes, so with unequal shares the "
+    "samples of the smaller one count more.",
+)
+def shares(ddp_gradient, ratio):
+    for _ in range(3):
+        small = random.randint(4, 9)
+        sizes = [small, 3 * small, small + random.randint(1, 5)]
+        sizes = random.sample(sizes, random.choice([2, 3]))
+        inputs, targets = _points(sum(sizes))
+        targets[: sizes[0]] = 0
+        model = _network().to(get_device())
+        parts = torch.stack(
+            [
+                _gradient(model, x, y)
+                for x, y in zip(inputs.split(sizes), targets.split(sizes), strict=True)
+            ]
+        )
+        whole = _gradient(model, inputs, targets)
+        found = call(ddp_gradient, model, inputs, targets, sizes)
+        require(
+            isinstance(found, torch.Tensor) and found.shape == whole.shape,
+            "`ddp_gradient` does not return one vector with a number for each of the "
+            f"{len(whole)} weights.",
+        )
+        found = found.detach().cpu()
+        require(
+            not _close(found, whole),
+            "This is the gradient of all samples together: each share is weighted by "
+            "its samples, and that is what DDP does not do.",
+        )
+        require(
+            not _close(found, parts.sum(dim=0)),
+            "The gradients are added up; DDP averages them.",
+        )
+        cumulated = torch.stack([parts[: k + 1].sum(dim=0) for k in range(len(parts))])
+        require(
+            not _close(found, cumulated.mean(dim=0)),
+            "The gradient of a share contains those of the shares before it: `.grad` "
+            "adds up until it is emptied.",
+        )
+        require(
+            _close(found, parts.mean(dim=0)),
+            f"For shares of {sizes} samples it is not the plain average of the "
+            "gradients of the processes.",
+        )
+    with explain((TypeError, ValueError), "`ratio` is no number."):
+        ratio = float(ratio)
+    require(
+        abs(ratio - 1 / 3) > 1e-6, "`ratio` is the other way round: 16 is less than 48."
+    )
+    require(
+        ratio != 1,
+        "DDP gives the same weight to the processes. To a sample that of a process is "
+        "shared out.",
+    )
+    require(abs(ratio - 3) < 1e-6, f"`ratio` cannot be {ratio:.2f}.")
+
+
+@exercise(
+    "ex-13-shuffle",
+    hint="`__iter__` is called once for each epoch; make a `torch.Generator` there, "
+    "from the seed and a number that you count.",
+    shown="The order depends on the seed and the epoch, not on who reads how far, so "
+    "every engine sees the same batches.",
+)
+def shuffle(EpochSampler):
+    size, seed = random.randint(30, 60), random.randint(0, 1000)
+    sampler = EpochSampler(size, seed)
+    with explain(
+        (TypeError, NotImplementedError),
+        "`len` of the sampler fails: without `__len__` no engine knows how many "
+        "batches there are.",
+    ):
+        length = len(sampler)
+    require(length == size, f"For {size} samples `len` says {length}.")
+    before = torch.get_rng_state()
+    with explain(
+        TypeError,
+        "`for` cannot go through the sampler: `__iter__` has to return an iterator, "
+        "such as `iter` makes of a list.",
+    ):
+        first = [int(index) for index in sampler]
+    touched = not torch.equal(before, torch.get_rng_state())
+    require(
+        not touched,
+        "It draws from PyTorch's global generator, or seeds it: other draws of the "
+        "program would change the order, or the order would change them.",
+    )
+    require(
+        sorted(first) == list(range(size)),
+        f"In one epoch of {size} samples some come twice and others never: an order "
+        "is a permutation.",
+    )
+    require(first != sorted(first), "The samples come in their own order.")
+    second = [int(index) for index in sampler]
+    require(first != second, "Two epochs have the same order.")
+    again = EpochSampler(size, seed)
+    require(
+        [int(index) for index in again] == first,
+        "Two samplers with the same seed have different orders.",
+    )
+    half = EpochSampler(size, seed)
+    iterator = iter(half)
+    for _ in range(size // 2):
+        next(iterator)
+    require(
+        [int(index) for index in half] == second,
+        "The order of an epoch depends on whether the epoch before was read to its "
+        "end. Lightning counts the batches and does not read on, so it would see other "
+        "ones.",
+    )
+    other = EpochSampler(size, seed + 12_345)
+    require(
+        [int(index) for index in other] != first, "The order does not depend on `seed`."
+    )
+    loader = DataLoader(range(size), 8, sampler=EpochSampler(size, seed))
+    require(
+        torch.cat(list(loader)).tolist() == first,
+        "In a loader the order is another one: it is started in another way there.",
+    )
+
+
+def _gradient_norms(model, loader, epochs, lr):
+    """Train by hand; return what `GradientNorms` and its mistakes would note."""
+    noted = {"right": [], "added": [], "absolute": [], "weights": []}
+    for _ in range(epochs):
+        for inputs, targets in loader:
+            inputs, targets = inputs.to(get_device()), targets.to(get_device())
+            gradients = torch.autograd.grad(
+                F.cross_entropy(model(inputs), targets), list(model.parameters())
+            )
+            flat = torch.cat([one.flatten() for one in gradients])
+            weights = nn.utils.parameters_to_vector(model.parameters()).detach()
+            noted["right"].append(flat.norm())
+            noted["added"].append(sum(one.norm() for one in gradients))
+            noted["absolute"].append(flat.abs().sum())
+            noted["weights"].append(weights.norm())
+            with torch.no_grad():
+                for p, g in zip(model.parameters(), gradients, strict=True):
+                    p.sub_(g, alpha=lr)
+    return {name: torch.tensor(values) for name, values in noted.items()}
+
+
+@exercise(
+    "ex-13-callback",
+    hint="chapter 10 lists fastai's events; one of them comes between `backward` and "
+    "the step of the optimizer.",
+    shown="One norm a step and none of it zero: gradients live from the backward pass "
+    "to `zero_grad`, and a callback sees them in between.",
+)
+def callback(GradientNorms):
+    epochs, batches = random.randint(2, 3), random.randint(3, 6)
+    inputs, targets = (part.cpu() for part in _points(8 * batches))
+    loader = DataLoader(TensorDataset(inputs, targets), 8)
+    model = _network().to(get_device())
+    noted = _gradient_norms(copy.deepcopy(model), loader, epochs, 0.1)
+    watcher = GradientNorms()
+    require(isinstance(watcher, Callback), "`GradientNorms` is not a fastai callback.")
+    learn = Learner(
+        _Loaders(loader, loader),
+        model,
+        loss_func=F.cross_entropy,
+        opt_func=SGD,
+        cbs=watcher,
+    )
+    with (
+        explain(
+            (AttributeError, TypeError),
+            "While it ran, something was missing: before the first backward pass the "
+            "parameters have no gradient, `.grad` is None.",
+        ),
+        learn.no_bar(),
+        learn.no_logging(),
+    ):
+        learn.fit(epochs, lr=0.1)
+    with explain(
+        (AttributeError, TypeError, ValueError),
+        "After a training the callback has no list `norms` of numbers.",
+    ):
+        norms = torch.tensor([float(norm) for norm in watcher.norms])
+    steps = epochs * batches
+    asked = f"In {epochs} epochs of {batches} steps it noted {len(norms)} norms"
+    require(
+        not (norms == 0).any(),
+        f"{asked}, and {(norms == 0).sum()} of them are zero: by then fastai has "
+        "emptied the gradients.",
+    )
+    require(
+        len(norms) != batches,
+        f"{asked}: the list starts again with each epoch.",
+    )
+    require(
+        len(norms) <= steps,
+        f"{asked}: does it note something at validation too, or several norms a step?",
+    )
+    require(len(norms) == steps, f"{asked}, not {steps}.")
+    texts = {
+        "added": "The norms of the single tensors are added up; the norm of all "
+        "gradients together is that of one long vector.",
+        "absolute": "The numbers are sums of absolute values; the usual norm is the "
+        "root of the sum of squares.",
+        "weights": "These are the norms of the weights, not of their gradients.",
+    }
+    for name, text in texts.items():
+        require(not torch.allclose(norms, noted[name].cpu(), rtol=1e-3), text)
+    require(
+        torch.allclose(norms, noted["right"].cpu(), rtol=1e-2),
+        "The numbers are not the norms of the gradients.",
+    )
+
+
+class _Recording:
+    """Cross-entropy that keeps the losses for which gradients are recorded."""
+
+    def __init__(self):
+        self.steps = []
+
+    def __call__(self, outputs, targets):
+        loss = F.cross_entropy(outputs, targets)
+        if torch.is_grad_enabled():
+            self.steps.append(loss.item())
+        return loss
+
+
+def _momentum_sgd(
+    model, loader, *, momentum=0.9, gain=1.0, sign=-1, forget=False, freeze=False
+):
+    """Train two epochs; the options are what can go wrong."""
+    losses, parameters = _Recording(), list(model.parameters())
+    buffers = [torch.zeros_like(p) for p in parameters]
+    for _ in range(2):
+        if forget:
+            buffers = [torch.zeros_like(p) for p in parameters]
+        for inputs, targets in loader:
+            outputs = model(inputs.to(get_device()))
+            loss = losses(outputs, targets.to(get_device()))
+            gradients = torch.autograd.grad(loss, parameters)
+            with torch.no_grad():
+                for p, b, g in zip(parameters, buffers, gradients, strict=True):
+                    b.mul_(momentum).add_(g, alpha=gain)
+                    p.add_(b, alpha=sign * 0.05)
+        if freeze:
+            model.eval()
+    return torch.tensor(losses.steps)
+
+
+WRONG_RULES = {
+    "The weights are those of SGD without momentum: the buffers are not used.": {
+        "momentum": 0.0
+    },
+    "The buffers are averages: a gradient enters them with a factor of 0.1. In "
+    "PyTorch's rule it enters whole.": {"gain": 0.1},
+    "The loss climbs: the step goes along the gradient instead of against it.": {
+        "sign": 1
+    },
+    "The buffers begin anew with each epoch; `torch.optim.SGD` keeps them.": {
+        "forget": True
+    },
+    "The first epoch is right. From the second on the network is in evaluation mode.": {
+        "freeze": True
+    },
+}
+
+
+@exercise(
+    "ex-13-fifth",
+    hint="keep a list with one buffer for each parameter, made once before the first "
+    "epoch; `torch.autograd.grad` returns gradients without storing them.",
+    shown="An optimizer is a buffer for each weight and two lines of arithmetic; the "
+    "loss of every step is that of `torch.optim.SGD`.",
+)
+def fifth(functional_way):
+    device = get_device()
+    inputs, targets = (part.cpu() for part in _points(random.randint(34, 40)))
+    loader = DataLoader(TensorDataset(inputs, targets), 8)
+    start = _network(nn.BatchNorm1d(6)).to(device)
+    model, losses, used = copy.deepcopy(start), _Recording(), []
+    hook = register_optimizer_step_post_hook(lambda *_: used.append(1))
+    try:
+        with explain(
+            RuntimeError,
+            "PyTorch refuses to change a weight in place while it records gradients: "
+            "do that under `torch.no_grad()`.",
+        ):
+            functional_way(model, loader, loader, losses)
+    finally:
+        hook.remove()
+    require(not used, "An optimizer object of PyTorch took the steps.")
+    found = torch.tensor(losses.steps)
+    expected = _momentum_sgd(copy.deepcopy(start), loader)
+    require(
+        not all(map(torch.equal, start.parameters(), model.parameters())),
+        "The weights of the model are what they were: `p = p - ...` gives a name to a "
+        "new tensor, and the model keeps the old one.",
+    )
+    require(
+        len(found) == len(expected),
+        f"In two epochs of {len(loader)} batches, {len(found)} losses were computed "
+        "with gradients.",
+    )
+    for text, options in WRONG_RULES.items():
+        wrong = _momentum_sgd(copy.deepcopy(start), loader, **options)
+        require(not torch.allclose(found, wrong, atol=1e-5), text)
+    step = (found - expected).abs().argmax()
+    require(
+        torch.allclose(found, expected, atol=1e-5),
+        f"The losses are not those of `torch.optim.SGD`: at step {step} "
+        f"{found[step]:.4f} instead of {expected[step]:.4f}.",
+    )
+    _momentum_sgd(start, loader)
+    ends = [nn.utils.parameters_to_vector(one.parameters()) for one in (start, model)]
+    require(
+        torch.allclose(*ends, atol=1e-5),
+        "All losses are right, the weights after the last step are not.",
+    )
+
+
+@exercise(
+    "ex-13-project",
+    hint="of the five things that must be equal, your function is responsible for "
+    "three: the first weights, the batches and the random numbers. Make them anew for "
+    "each way.",
+    shown="Three things made anew for each way, and what is left in the distance is "
+    "the ways' own doing. It works for any project.",
+)
+def project(farthest):
+    seen = []
+
+    def make_model():
+        return nn.Linear(3, 2).to(get_device())
+
+    def make_loader():
+        data = torch.arange(12.0).reshape(4, 3)
+        own = torch.Generator().manual_seed(1)
+        return DataLoader(data, 2, shuffle=True, generator=own)
+
+    def moved_by(*steps):
+        """Make a way that moves the weights by known amounts, whatever the data."""
+
+        def way(model, loader):
+            weights = nn.utils.parameters_to_vector(model.parameters()).detach()
+            seen.append((model, weights.cpu(), loader, torch.get_rng_state()))
+            torch.rand(len(seen))
+            list(loader)
+            with torch.no_grad():
+                moved = weights.clone()
+                moved[: len(steps)] += torch.tensor(steps, device=weights.device)
+                nn.utils.vector_to_parameters(moved, model.parameters())
+
+        return way
+
+    small, large = 1 + random.random(), 3 + random.random()
+    middle = 2 + random.random() / 2
+    asked = [
+        [moved_by(small, -large), moved_by(), moved_by(large)],
+        [moved_by(), moved_by(small, -middle), moved_by(small)],
+        [moved_by(), moved_by(middle), moved_by(small, -large)],
+        [moved_by(large), moved_by(large)],
+    ]
+    expected = [large, middle, large, 0.0]
+    for ways, distance in zip(asked, expected, strict=True):
+        seen.clear()
+        found = call(farthest, make_model, make_loader, ways)
+        with explain((TypeError, ValueError, RuntimeError), "The result is no number."):
+            found = float(found)
+        _check_starts(seen, len(ways))
+        text = f"the result is {found:.3f}, the largest difference {distance:.3f}"
+        require(
+            abs(found - small) > 1e-4,
+            f"With {len(ways)} ways {text}: some weights went down. Compare the "
+            "differences without their signs.",
+        )
+        require(
+            abs(found - distance) < 1e-4,
+            f"With {len(ways)} ways {text}: every weight of every way counts.",
+        )
+
+
+def _check_starts(seen, ways):
+    require(
+        len(seen) == ways,
+        f"Of {ways} ways {len(seen)} trained: call each of them once.",
+    )
+    models, weights, loaders, states = zip(*seen, strict=True)
+    require(
+        len({id(model) for model in models}) == ways,
+        "The ways share one model, so each continues where the one before stopped.",
+    )
+    require(
+        all(torch.equal(weights[0], other) for other in weights),
+        "The models do not start with the same weights: seed before each is built.",
+    )
+    require(
+        len({id(loader) for loader in loaders}) == ways,
+        "The ways share one loader. Its generator moves on with each epoch, so the "
+        "later ways see other batches.",
+    )
+    require(
+        all(torch.equal(states[0], other) for other in states),
+        "The ways start with different states of the generator, so dropout and what "
+        "else is drawn would differ.",
+    )
