@@ -135,6 +135,44 @@ def rule(is_trouser, train_data):
     )
 
 
+def _mistaken_losses(logits, targets):
+    """List what mistakes make of the cross-entropy, each with its text."""
+    rows = torch.arange(len(targets))
+    picked = logits[rows, targets]
+    logs, columns = logits.log_softmax(dim=1), logits.log_softmax(dim=0)
+    twice = F.cross_entropy(logits.softmax(dim=1), targets)
+    return [
+        (
+            -F.cross_entropy(logits, targets),
+            "The sign is missing: logarithms of probabilities are below 0.",
+        ),
+        (
+            -picked.mean(),
+            "The logits were taken for log-probabilities: the `log_softmax` is "
+            "missing.",
+        ),
+        (
+            F.cross_entropy(logits, targets, reduction="sum"),
+            "This is the sum over the samples; `nn.CrossEntropyLoss()` takes the mean.",
+        ),
+        (
+            -columns[rows, targets].mean(),
+            "The softmax runs along the samples (`dim=0`), so that pictures "
+            "compete with each other.",
+        ),
+        (
+            -logs[:, targets].mean(),
+            "`[:, targets]` takes the columns of all targets for each sample. Pair "
+            "each row with its own target.",
+        ),
+        (
+            -logits.softmax(dim=1)[rows, targets].mean(),
+            "This is the mean probability; its logarithm is missing.",
+        ),
+        (twice, "Softmax was applied twice."),
+    ]
+
+
 @exercise(
     "ex-06-cross-entropy",
     hint="`log_softmax(dim=1)`, then `[torch.arange(len(targets)), targets]` takes "
@@ -144,10 +182,16 @@ def rule(is_trouser, train_data):
 )
 def cross_entropy(cross_entropy, nll_wants, smoothed_reaches_zero):
     for scale in (1, 3, 300):
-        classes, n = random.randint(3, 8), random.randint(10, 30)
-        logits = scale * torch.randn(n, classes)
-        targets = torch.randint(classes, (n,))
-        expected = F.cross_entropy(logits, targets)
+        while True:
+            classes, n = random.randint(3, 8), random.randint(10, 30)
+            logits = scale * torch.randn(n, classes)
+            targets = torch.randint(classes, (n,))
+            expected = F.cross_entropy(logits, targets)
+            named = _mistaken_losses(logits, targets)
+            losses = torch.stack([expected, *(value for value, _ in named)])
+            # The first two draws tell each mistake from the others.
+            if scale == 300 or losses.sort().values.diff().min() > 0.01:
+                break
 
         def is_(value, found, expected=expected):
             return torch.allclose(found, value, rtol=1e-4, atol=1e-5) and not (
@@ -162,40 +206,6 @@ def cross_entropy(cross_entropy, nll_wants, smoothed_reaches_zero):
             "probability of exactly 0 there, and its logarithm is infinite. "
             "`log_softmax` computes both in one.",
         )
-        picked = logits[torch.arange(n), targets]
-        logs, columns = logits.log_softmax(dim=1), logits.log_softmax(dim=0)
-        twice = F.cross_entropy(logits.softmax(dim=1), targets)
-        named = [
-            (
-                -expected,
-                "The sign is missing: logarithms of probabilities are below 0.",
-            ),
-            (
-                -picked.mean(),
-                "The logits were taken for log-probabilities: the `log_softmax` is "
-                "missing.",
-            ),
-            (
-                F.cross_entropy(logits, targets, reduction="sum"),
-                "This is the sum over the samples; `nn.CrossEntropyLoss()` takes the "
-                "mean.",
-            ),
-            (
-                -columns[torch.arange(n), targets].mean(),
-                "The softmax runs along the samples (`dim=0`), so that pictures "
-                "compete with each other.",
-            ),
-            (
-                -logs[:, targets].mean(),
-                "`[:, targets]` takes the columns of all targets for each sample. Pair "
-                "each row with its own target.",
-            ),
-            (
-                -logits.softmax(dim=1)[torch.arange(n), targets].mean(),
-                "This is the mean probability; its logarithm is missing.",
-            ),
-            (twice, "Softmax was applied twice."),
-        ]
         for value, misconception in named:
             require(not is_(value, found), misconception)
         require(
