@@ -1,0 +1,465 @@
+"""Checkers for the exercises of chapter 11."""
+
+import math
+import random
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+from fastai.vision.all import CategoryBlock, DataBlock, ImageBlock, Learner, resnet18
+from torch import nn
+
+from helpers.device import get_device
+
+from ._engine import call, exercise, explain, require
+
+
+@exercise(
+    "ex-11-expect",
+    hint="the chance that n answers in a row are right is `accuracy**n`; what is left "
+    "is the chance of at least one error.",
+    shown="To see an error almost certainly you need about three times as many "
+    "pictures as to see one on average.",
+)
+def expect(needed):
+    for _ in range(6):
+        _check_needed(needed, random.uniform(0.97, 0.99), random.uniform(0.8, 0.9))
+    # Exactly this chance is enough.
+    _check_needed(needed, 0.5, 1 - 0.5 ** random.randint(3, 6))
+
+
+def _check_needed(needed, accuracy, chance):
+    exact = math.log(1 - chance) / math.log(accuracy)
+    expected = math.ceil(round(exact, 9))
+    found = call(needed, accuracy, chance)
+    with explain((TypeError, ValueError), "The number of pictures is no number."):
+        found = float(found)
+    asked = f"For an accuracy of {accuracy:.4g} and a chance of {chance:.4g} you need"
+    if found == expected:
+        return
+    require(
+        found == int(found),
+        f"{asked} {found:.2f}, and there is no part of a picture.",
+    )
+    wrong = {
+        round(1 / (1 - accuracy)): "that is how many contain one error on average, and "
+        "an average can be missed",
+        math.ceil(chance / (1 - accuracy)): "the chances of single errors do not add "
+        "up, since two errors may fall into one sample",
+        math.ceil(math.log(chance) / math.log(accuracy)): "among these there is no "
+        "error with this chance, and you want at least one",
+        math.ceil(math.log(1 - chance) / math.log(1 - accuracy)): "here not all of "
+        "them are wrong, which is another question than whether all are right",
+        expected - 1: "one more is needed to reach the chance",
+        expected + 1: "one fewer is enough: with exactly this chance it is reached",
+    }
+    reason = wrong.get(int(found), f"in fact it is {expected}")
+    require(False, f"{asked} {found:.0f}: {reason}.")
+
+
+@exercise(
+    "ex-11-steep",
+    hint="`np.diff` gives the differences of neighbours, of the losses and of "
+    "`np.log(lrs)`; a fall is a negative slope.",
+    shown="On a logarithmic axis equal factors are equal steps, so the slope by the "
+    "logarithm is what you see in the figure.",
+)
+def steep(steepest):
+    for _ in range(5):
+        # Three falls: an early one, a long and gentle one that has few points, the
+        # steepest one; then the training diverges.
+        shift = random.uniform(-0.5, 0.5)
+        early, gentle, steepest_at, end = shift + np.array([-12.0, -7.5, -4.0, -1.0])
+        grid = [
+            np.arange(-14, gentle - 1.05, 0.08),
+            np.arange(gentle - 1, gentle + 0.75, 0.5),
+            np.arange(gentle + 1, 0, 0.05),
+        ]
+        logs = np.concatenate(grid)
+        falls = [(early, 0.4, 0.3), (gentle, 1.0, 0.6), (steepest_at, 0.7, 0.15)]
+        losses = 5 - sum(a / (1 + np.exp(-(logs - x) / w)) for x, a, w in falls)
+        losses = losses + 6 / (1 + np.exp(-(logs - end) / 0.2))
+        _check_steepest(steepest, logs, losses, steepest_at)
+
+
+def _check_steepest(steepest, logs, losses, expected):
+    lrs = np.exp(logs)
+    found = call(steepest, lrs.copy(), losses.copy())
+    with explain((TypeError, ValueError), "The result is not one rate."):
+        found = float(found)
+
+    def near(log):
+        return found > 0 and abs(math.log(found) - log) < 0.15
+
+    by_rate = logs[(np.diff(losses) / np.diff(lrs)).argmin()]
+    largest_step = logs[np.diff(losses).argmin()]
+    rising = logs[(np.diff(losses) / np.diff(logs)).argmax()]
+    require(
+        found not in range(len(logs)),
+        f"The result is {found:.0f}, a position; the rate at that position is wanted.",
+    )
+    require(
+        not near(by_rate),
+        "By the rate itself tiny rates look steep, because they lie so close together: "
+        "divide by differences of the logarithm.",
+    )
+    require(
+        not near(largest_step),
+        "That is where the loss falls most from one point to the next. The points may "
+        "lie further apart there: divide by their distance.",
+    )
+    require(
+        not near(logs[losses.argmin()]),
+        "That is where the loss is smallest, not where it falls fastest.",
+    )
+    require(
+        not near(rising),
+        "There the loss rises fastest: the training diverges. A fall is negative.",
+    )
+    require(
+        near(expected),
+        f"The result is a rate of {found:.1e}; the loss falls fastest at "
+        f"{math.exp(expected):.1e}.",
+    )
+
+
+@exercise(
+    "ex-11-confused",
+    hint="rows are true classes, columns predictions; `np.argwhere` lists the places "
+    "that are not zero.",
+    shown="The matrix without its diagonal is the list of all errors, and each pair "
+    "has a direction.",
+)
+def confused(confused_pairs):
+    for _ in range(4):
+        n = random.randint(4, 8)
+        matrix = np.random.default_rng().integers(1, 30, (n, n))
+        # No count is that of the other direction, and some pairs never occur.
+        matrix = np.where(np.tri(n, k=-1) > 0, 2 * matrix, 2 * matrix + 1)
+        zeros = random.sample([(0, n - 1), (n - 1, 1), (1, 2), (2, 1)], 3)
+        for row, column in zeros:
+            matrix[row, column] = 0
+        expected = {
+            (row, column): matrix[row, column]
+            for row in range(n)
+            for column in range(n)
+            if row != column and matrix[row, column]
+        }
+        found = call(confused_pairs, matrix.copy())
+        with explain(
+            (TypeError, ValueError),
+            "The result is not a dictionary with pairs of positions as keys.",
+        ):
+            found = {(int(a), int(b)): int(c) for (a, b), c in dict(found).items()}
+        require(
+            not any(row == column for row, column in found),
+            "The diagonal is among them: those are the right answers.",
+        )
+        require(
+            0 not in found.values(),
+            "Pairs that never occur are among them, with a count of 0.",
+        )
+        swapped = {(column, row): count for (row, column), count in expected.items()}
+        require(
+            found != swapped,
+            "Each pair is the wrong way round: the true class, the row, comes first.",
+        )
+        missing = set(expected) - set(found)
+        require(
+            not missing,
+            f"{len(missing)} pairs are missing, such as {min(missing, default=None)}: "
+            "a 4 called 9 and a 9 called 4 are two pairs.",
+        )
+        require(set(found) == set(expected), "Some pairs are not in the matrix.")
+        require(
+            any(
+                count != expected[pair] + matrix[pair[::-1]]
+                for pair, count in found.items()
+            ),
+            "Each count contains the other direction too.",
+        )
+        require(found == expected, "Some counts are not those of the matrix.")
+
+
+@exercise(
+    "ex-11-parity",
+    hint="the ten statements of this chapter with another label function; "
+    "`top_losses(9, items=True)` returns losses, positions and files.",
+    shown="The label function alone says what is learned; the rest of the ten "
+    "statements stays as it was.",
+)
+def parity(parity, wrong):
+    require(isinstance(parity, Learner), "`parity` is not a `Learner`.")
+    train, valid = parity.dls.train_ds, parity.dls.valid_ds
+    vocab = sorted(map(str, parity.dls.vocab))
+    require(
+        len(vocab) == 2,
+        f"There are {len(vocab)} classes, such as {vocab[0]!r}: the label function has "
+        "to turn a digit into one of two words.",
+    )
+    require(vocab == ["even", "odd"], f"The classes are called {' and '.join(vocab)}.")
+    files = [Path(file) for file in (*train.items, *valid.items)]
+    require(
+        not any(file.parent.parent.name == "testing" for file in files),
+        "Files of `testing` are among them; that folder is for the very end.",
+    )
+    require(
+        not set(train.items) & set(valid.items),
+        "Some pictures are in the training set and in the validation set.",
+    )
+    truth = [
+        (int(Path(items[i]).parent.name) % 2, str(parity.dls.vocab[int(dataset[i][1])]))
+        for dataset in (train, valid)
+        for items in [dataset.items]
+        for i in random.sample(range(len(items)), min(20, len(items)))
+    ]
+    right = [("even", "odd")[odd] == label for odd, label in truth]
+    require(any(right), "The two words are the wrong way round.")
+    require(
+        all(right),
+        f"Of {len(right)} labels {len(right) - sum(right)} are wrong: the digit is the "
+        "name of the file's folder.",
+    )
+    # The optimizer is made when a training begins.
+    require(parity.opt is not None, "`parity` has not been trained yet.")
+    with parity.no_bar():
+        probs, targets = parity.get_preds()
+    share = (probs.argmax(dim=1) == targets).float().mean().item()
+    require(
+        share > 0.6,
+        f"On the validation pictures {share:.0%} are right, little more than guessing.",
+    )
+    _check_wrong(wrong, probs[range(len(targets)), targets], valid.items)
+
+
+def _check_wrong(wrong, of_truth, files):
+    digits = [str(digit) for digit in wrong]
+    require(
+        not set(digits) & {"odd", "even"},
+        "`wrong` has names of the two classes; you want to know which digits they are.",
+    )
+    require(len(digits) == 9, f"`wrong` has {len(digits)} entries, not 9.")
+    order = of_truth.argsort()
+    worst, best = (
+        Counter(Path(files[i]).parent.name for i in some)
+        for some in (order[:9].tolist(), order[-9:].tolist())
+    )
+    require(
+        Counter(digits) != best,
+        "These are the nine best answers, those with the smallest losses.",
+    )
+    require(
+        Counter(digits) == worst,
+        "`wrong` does not list the digits of the nine validation pictures with the "
+        "largest losses.",
+    )
+
+
+def _pictures(size):
+    """Make loaders of coloured noise, so that nothing has to be read."""
+    block = DataBlock(
+        blocks=(ImageBlock, CategoryBlock),
+        get_x=lambda _: np.random.default_rng().integers(0, 255, (size, size, 3), "u1"),
+        get_y=lambda item: item % 2,
+    )
+    options = {"bs": 4, "num_workers": 0, "device": get_device()}
+    return block.dataloaders(list(range(10)), **options)
+
+
+@exercise(
+    "ex-11-architecture",
+    hint="`learner.model` has two parts, body and head; `dls.one_batch()` gives "
+    "pictures to try the first one on.",
+    shown="The channels belong to the architecture, height and width to the pictures: "
+    "most networks for photographs halve them five times.",
+)
+def architecture(features):
+    sizes = {size: _pictures(size) for size in random.sample([40, 64, 96], 2)}
+    channels = {"test_resnet": None, "test_efficientnet": None, resnet18: 512}
+    asked = [(size, random.choice(list(channels)[:2])) for size in sizes]
+    asked.append((asked[0][0], resnet18))
+    if asked[1][1] == "test_resnet":
+        asked[0] = (asked[0][0], "test_efficientnet")
+    found = {}
+    for size, arch in asked:
+        with explain(
+            (ValueError, AssertionError, IndexError),
+            "The body does not take what it is given: it wants a batch of pictures, "
+            "even if it is one.",
+        ):
+            shape = call(features, sizes[size], arch)
+        with explain(TypeError, "The result is not a tuple of numbers."):
+            found[size, arch] = tuple(int(number) for number in shape)
+    for (size, arch), shape in found.items():
+        name = getattr(arch, "__name__", arch)
+        text = f"For {name} and pictures of {size} by {size} the result is {shape}"
+        wide = channels[arch] or timm.create_model(arch, num_classes=0).num_features
+        expected = wide, -(-size // 32), -(-size // 32)
+        require(
+            len(shape) != 4, f"{text}: the number of pictures in the batch is in it."
+        )
+        require(
+            len(shape) != 1,
+            f"{text}: that is what the whole network returns, head included.",
+        )
+        require(
+            shape != expected[1:], f"{text}: the number of feature maps is missing."
+        )
+        require(len(shape) == 3, f"{text}, and not three numbers.")
+        require(
+            shape[0] == wide,
+            f"{text}, but its body has {wide} feature maps: is the network the one "
+            "that came as the argument `arch`?",
+        )
+        require(
+            shape == expected,
+            f"{text}, not {expected}: do the pictures come from `dls`?",
+        )
+
+
+class _Classifier(nn.Sequential):
+    """A body and a head, as `vision_learner` builds them."""
+
+    def __init__(self):
+        body = nn.Sequential(nn.Conv2d(3, 6, 3, stride=2), nn.Tanh())
+        pool = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Dropout(0.5))
+        head = nn.Sequential(*pool, nn.Linear(24, 8), nn.Tanh(), nn.Linear(8, 4))
+        super().__init__(body, head)
+
+
+@exercise(
+    "ex-11-cam",
+    hint="inside the `with` of a hook run the model once; then differentiate the "
+    "largest logit with respect to `hook.stored`.",
+    shown="A hook and one gradient are enough to ask any convolutional network where "
+    "it looked, and nothing of either is left behind.",
+)
+def cam(grad_cam):
+    for _ in range(3):
+        model, x = _case()
+        model.train()
+        with explain(
+            RuntimeError,
+            "There is no gradient with respect to the feature maps: they were cut off "
+            "from the graph. A hook of fastai detaches unless told not to.",
+        ):
+            found = call(grad_cam, model, x)
+        hooks = [len(part._forward_hooks) for part in model.modules()]
+        require(
+            not any(hooks),
+            f"{sum(hooks)} hook is left in the model, and every later call runs it.",
+        )
+        require(isinstance(found, torch.Tensor), "The result is not a tensor.")
+        require(
+            not found.requires_grad,
+            "The map is still part of the graph: detach it, or it cannot be drawn.",
+        )
+        _check_map(found.cpu(), model, x)
+
+
+def _case():
+    """Draw a model whose maps tell the misconceptions apart."""
+    while True:
+        model = _Classifier().to(get_device()).eval()
+        x = torch.randn(1, 3, *random.sample(range(14, 24), 2)).to(get_device())
+        maps = model[0](x).detach()
+        right = _map(model, maps, torch.max)
+        clear = 0.2 * right.abs().max()
+        both_signs = (right > clear).any() and (right < -clear).any()
+        if model(x).argmax() != 0 and both_signs:
+            return model, x
+
+
+def _map(model, maps, choose, *, local=False):
+    """Weigh the feature maps by the gradient of a score of the logits."""
+    maps = maps.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(choose(model[1](maps)), maps)
+    weights = gradient if local else gradient.mean(dim=(2, 3), keepdim=True)
+    return (weights * maps).sum(dim=1).detach().cpu()
+
+
+def _check_map(found, model, x):
+    training = model.training
+    model.eval()
+    maps = model[0](x).detach()
+    right = _map(model, maps, torch.max)
+    require(
+        found.shape == right.shape,
+        f"From feature maps of shape {tuple(maps.shape)} the result has the shape "
+        f"{tuple(found.shape)}, not {tuple(right.shape)}.",
+    )
+    require(
+        (found >= 0).all(),
+        "Some numbers are negative. What speaks against the answer is dropped.",
+    )
+
+    def same(other):
+        return torch.allclose(found, other.relu(), atol=1e-5, rtol=1e-3)
+
+    if same(right):
+        return
+    require(
+        not training,
+        "The model is in training mode, so dropout was at work: another call gives "
+        "another map.",
+    )
+    require(
+        not same(_map(model, maps, torch.max, local=True)),
+        "Each place has a weight of its own. Each feature map gets one, the mean of "
+        "its gradient.",
+    )
+    require(
+        not same(right / maps.shape[1]),
+        "The maps are averaged over the channels, not added up.",
+    )
+    require(
+        not same(_map(model, maps, lambda logits: logits.softmax(dim=1).max())),
+        "It is the gradient of a probability, which fades where an answer is sure. "
+        "Take the logit.",
+    )
+    require(
+        not same(_map(model, maps, torch.sum)),
+        "It is the gradient of the sum of all logits; only the largest one is asked "
+        "for.",
+    )
+    require(
+        not same(_map(model, maps, lambda logits: logits[0, 0])),
+        "It is the gradient of the first logit, whichever class wins.",
+    )
+    require(False, "The numbers are not those of Grad-CAM.")
+
+
+REASONS = {
+    "A": "`fine_tune(1)` trains two epochs, a frozen one and another one",
+    "B": "random weights that are frozen never learn",
+    "C": "pictures that are not normalised may cost a network much of what it knows",
+    "D": "the same pictures for both, which neither has seen, are what a comparison "
+    "needs",
+    "E": "BatchNorm evaluates with running statistics, and those of the random start "
+    "have hardly begun to settle",
+    "F": "a rate that suits one start may be far too small or too large for the other",
+    "G": "the same order of the batches for both is no advantage for one",
+    "H": "with thirteen pictures that much is a matter of luck",
+}
+
+
+@exercise(
+    "ex-11-plan",
+    hint="a comparison is fair if one thing differs. What makes these two differ in "
+    "more than their first weights, or leaves too much to chance?",
+    shown="Budget, freezing, normalisation, BatchNorm, rate and chance: six doubts, "
+    "each of which you can settle with one more run.",
+)
+def plan(doubts):
+    named = {str(letter).strip().upper() for letter in doubts}
+    require(
+        named <= set(REASONS),
+        f"{min(named - set(REASONS), default='')!r} is none of the letters.",
+    )
+    sound = {"D", "G"}
+    for letter in sorted(named & sound):
+        require(False, f"{letter} is no reason for doubt: {REASONS[letter]}.")
+    for letter in sorted(set(REASONS) - sound - named):
+        require(False, f"{letter} is another explanation: {REASONS[letter]}.")

@@ -1,0 +1,302 @@
+"""What the checkers of chapter 11 are tried on."""
+
+from . import Case, Mutant
+
+CASES = {
+    "ex-11-expect": Case(
+        mutants=(
+            Mutant("> 1 - chance", "> chance", "there is no error with this chance"),
+            Mutant("accuracy**n > 1 - chance", "n * (1 - accuracy) < chance", "add up"),
+            Mutant(
+                "accuracy**n > 1 - chance", "n < round(1 / (1 - accuracy))", "average"
+            ),
+            Mutant("while accuracy**n", "while (1 - accuracy) ** n", "all of them are"),
+            Mutant("return n", "return n - 1", "one more is needed"),
+            Mutant(">", ">=", "with exactly this chance"),
+            Mutant(
+                "return n",
+                "return np.log(1 - chance) / np.log(accuracy)",
+                "no part of a picture",
+            ),
+        ),
+        other="""
+import math
+
+
+def needed(accuracy, chance):
+    n = math.log(1 - chance) / math.log(accuracy)
+    return torch.tensor(math.ceil(round(n, 9)))
+""",
+    ),
+    "ex-11-steep": Case(
+        mutants=(
+            Mutant("np.diff(np.log(lrs))", "np.diff(lrs)", "tiny rates look steep"),
+            Mutant(" / np.diff(np.log(lrs))", "", "divide by their distance"),
+            Mutant("argmin", "argmax", "rises fastest"),
+            Mutant("slopes.argmin()", "np.abs(slopes).argmax()", "rises fastest"),
+            Mutant("slopes.argmin()", "losses.argmin()", "is smallest"),
+            Mutant("lrs[slopes.argmin()]", "slopes.argmin()", "a position"),
+        ),
+        other="""
+def steepest(lrs, losses):
+    slopes = np.gradient(losses, np.log10(lrs))
+    return torch.tensor(min(zip(slopes, lrs, strict=True))[1])
+""",
+    ),
+    "ex-11-confused": Case(
+        mutants=(
+            Mutant("(row, column):", "(column, row):", "the wrong way round"),
+            Mutant("        if row != column\n", "", "The diagonal is among them"),
+            Mutant(
+                "np.argwhere(matrix).tolist()",
+                "np.ndindex(matrix.shape)",
+                "never occur",
+            ),
+            Mutant("row != column", "row < column", "are two pairs"),
+            Mutant(
+                "int(matrix[row, column])",
+                "int(matrix[row, column] + matrix[column, row])",
+                "the other direction too",
+            ),
+        ),
+        other="""
+def confused_pairs(matrix):
+    errors = matrix - np.diag(np.diag(matrix))
+    return dict(zip(zip(*errors.nonzero()), errors[errors > 0]))
+""",
+    ),
+    "ex-11-parity": Case(
+        mutants=(
+            Mutant(
+                '"odd" if int(parent_label(file)) % 2 else "even"',
+                '"even" if int(parent_label(file)) % 2 else "odd"',
+                "the wrong way round",
+            ),
+            Mutant("tenth, odd_or_even", "tenth, parent_label", "10 classes"),
+            Mutant("int(parent_label(file))", "int(file.stem)", "the file's folder"),
+            Mutant('path / "training"', "path", "for the very end"),
+            Mutant("parity.fit_one_cycle(2, 5e-3)", "pass", "has not been trained"),
+            Mutant("items=True", "items=True, largest=False", "nine best answers"),
+            Mutant("[parent_label(file)", "[odd_or_even(file)", "which digits they"),
+        ),
+        other="""
+digits = get_image_files(untar_data(URLs.MNIST, base=data.fastai_home()) / "training")
+block = DataBlock(
+    blocks=(ImageBlock, CategoryBlock),
+    get_y=lambda file: ("even", "odd")[int(file.parent.name) % 2],
+    splitter=RandomSplitter(seed=1),
+)
+dls = block.dataloaders(sorted(digits)[::10], bs=32, num_workers=0, device=device)
+seed_everything()
+parity = vision_learner(dls, "test_resnet", pretrained=False)
+with parity.no_logging():
+    parity.fit_one_cycle(2, 5e-3)
+*_, losses = parity.get_preds(with_loss=True)
+wrong = [int(dls.valid.items[i].parent.name) for i in losses.topk(9).indices]
+""",
+    ),
+    "ex-11-architecture": Case(
+        mutants=(
+            Mutant(".shape[1:]", ".shape", "number of pictures in the batch"),
+            Mutant(".shape[1:]", ".shape[2:]", "feature maps is missing"),
+            Mutant("learner.model[0]", "learner.model", "head included"),
+            Mutant(
+                "images, _ = dls.one_batch()",
+                "images = torch.rand(2, 3, 28, 28).to(device)",
+                "do the pictures come from `dls`?",
+            ),
+            Mutant("(dls, arch,", '(dls, "test_resnet",', "as the argument `arch`"),
+            Mutant("body(images)", "body(images[0])", "wants a batch"),
+        ),
+        other="""
+def features(dls, arch):
+    body = vision_learner(dls, arch, pretrained=False).model[0].to(device)
+    x, *_ = next(iter(dls.valid))
+    return list(body(x.as_subclass(torch.Tensor)).detach().size())[-3:]
+""",
+    ),
+    "ex-11-cam": Case(
+        mutants=(
+            Mutant("model.eval()", "pass", "in training mode"),
+            Mutant(
+                "F.relu((weights * maps).sum(dim=1))",
+                "(weights * maps).sum(dim=1)",
+                "negative",
+            ),
+            Mutant("gradient.mean(dim=(2, 3), keepdim=True)", "gradient", "of its own"),
+            Mutant(".sum(dim=1)", ".mean(dim=1)", "averaged over the channels"),
+            Mutant("model(x).max()", "model(x).sum()", "the sum of all logits"),
+            Mutant("model(x).max()", "model(x)[0, 0]", "whichever class wins"),
+            Mutant("model(x).max()", "model(x).softmax(dim=1).max()", "a probability"),
+            Mutant(", detach=False", "", "were cut off"),
+            Mutant(
+                "with hook_output(model[0], detach=False) as hook:",
+                "hook = hook_output(model[0], detach=False)\n    if True:",
+                "left in the model",
+            ),
+            Mutant(".sum(dim=1)).detach()", ".sum(dim=1))", "part of the graph"),
+        ),
+        other="""
+def grad_cam(model, x):
+    model.eval()
+    maps = model[0](x)
+    maps.retain_grad()
+    model[1](maps).amax().backward()
+    weights = maps.grad.flatten(2).mean(dim=2)
+    with torch.no_grad():
+        return torch.einsum("nc,nchw->nhw", weights, maps).clamp(min=0)
+""",
+    ),
+    "ex-11-plan": Case(
+        mutants=(
+            *(
+                Mutant(f'"{letter}"', '"E"' if letter != "E" else '"F"', f"{letter} is")
+                for letter in "ABCEFH"
+            ),
+            Mutant('"A"', '"A", "D"', "what a comparison needs"),
+            Mutant('"A"', '"A", "G"', "no advantage for one"),
+        ),
+        other="""
+doubts = list("abcefh")
+""",
+    ),
+}
+
+SETUP = """
+import tempfile
+import warnings
+
+warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
+
+from fastai.vision.all import *
+
+folder = tempfile.TemporaryDirectory()
+"""
+
+SMALL = (
+    SETUP
+    + """
+from torch.utils.data import TensorDataset
+
+centres = 2 * torch.randn(4, 8, generator=torch.Generator().manual_seed(0))
+classes = torch.arange(4).repeat(256)
+noise = torch.randn(1024, 8, generator=torch.Generator().manual_seed(1))
+points = TensorDataset(centres[classes] + noise, classes)
+
+
+def learner():
+    set_seed(0)
+    dls = DataLoaders.from_dsets(points, points, bs=64, num_workers=0)
+    model = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 4))
+    return Learner(
+        dls, model, loss_func=CrossEntropyLossFlat(), metrics=accuracy, path=folder.name
+    )
+
+
+learn = learner()
+"""
+)
+
+FACTS = {
+    "Question 1": SMALL
+    + """
+with learn.no_bar(), learn.no_logging():
+    found = learn.lr_find(end_lr=1e3, show_plot=False, suggest_funcs=minimum)
+losses, lrs = torch.stack(learn.recorder.losses), learn.recorder.lrs
+lowest, last = lrs[losses.argmin()], lrs[-1]
+assert abs(found.minimum / (lowest / 10) - 1) < 1e-3
+# It ended because the average had become more than four times as large.
+assert last < 1e3 and losses[-1] > 4 * losses.min()
+ends = {}
+for rate in (lowest, lowest / 10, last):
+    trial = learner()
+    with trial.no_bar(), trial.no_logging():
+        trial.fit(1, rate)
+    ends[rate] = trial.recorder.values[-1][1]
+assert ends[lowest / 10] < ends[lowest]
+assert ends[lowest / 10] < ends[last]
+""",
+    "Question 2": SMALL
+    + """
+before = {name: value.clone().cpu() for name, value in learn.model.state_dict().items()}
+rate, state = learn.lr, torch.get_rng_state()
+with learn.no_bar(), learn.no_logging():
+    learn.lr_find(show_plot=False)
+for name, value in learn.model.state_dict().items():
+    assert torch.equal(value.cpu(), before[name])
+assert learn.lr == rate
+assert not torch.equal(torch.get_rng_state(), state)
+""",
+    "Question 3": SETUP
+    + """
+from helpers import data
+
+path = untar_data(URLs.MNIST, base=data.fastai_home())
+some = [f for c in "37" for f in sorted((path / "training" / c).ls())[:10]]
+dls = ImageDataLoaders.from_path_func(path, some, parent_label, bs=8, num_workers=0)
+weights = {"file": str(data.imagenet_weights())}
+learn = vision_learner(
+    dls, "tf_efficientnet_lite0", pretrained_cfg_overlay=weights, path=folder.name
+)
+named = dict(learn.model.named_parameters())
+before = {name: weight.detach().clone().cpu() for name, weight in named.items()}
+with learn.no_bar(), learn.no_logging():
+    learn.fit(1, 0.01)
+same = {name for name in named if torch.equal(named[name].cpu(), before[name])}
+kinds = (nn.BatchNorm1d, nn.BatchNorm2d)
+norms = {n for n, m in learn.model.named_modules() if isinstance(m, kinds)}
+free = {
+    name
+    for name in named
+    if name.startswith("1.") or name.rpartition(".")[0] in norms
+}
+assert {name for name, weight in named.items() if weight.requires_grad} == free
+assert same >= set(named) - free and len(same - (set(named) - free)) < 0.1 * len(free)
+# The body began with the weights of the file, and `unfreeze` frees it.
+loaded = {tuple(v.shape): v for v in torch.load(data.imagenet_weights()).values()}
+stem = named["0.model.conv_stem.weight"].cpu()
+assert torch.equal(stem, loaded[tuple(stem.shape)].to(stem.dtype))
+learn.unfreeze()
+assert all(weight.requires_grad for weight in named.values())
+""",
+    "Question 4": """
+import torch
+from torch.nn import functional as F
+
+logits = torch.randn(500, 10)
+labels = torch.where(torch.rand(500) < 0.5, logits.argmax(dim=1), 0)
+losses = [F.cross_entropy(bold * logits, labels) for bold in (1, 4, 16)]
+right = [(bold * logits).argmax(dim=1).eq(labels).sum() for bold in (1, 4, 16)]
+assert losses[1] > losses[0] and losses[2] > losses[1]
+assert right[0] == right[1] == right[2]
+""",
+    "Question 5": """
+import pickle
+import tempfile
+from pathlib import Path
+
+import torch
+
+class Surprise:
+    def __reduce__(self):
+        return exec, ("import sys; sys.modules['torch'].surprised = True",)
+
+
+with tempfile.TemporaryDirectory() as folder:
+    file = Path(folder) / "model.pkl"
+    torch.save(Surprise(), file)
+    torch.surprised = False
+    try:
+        torch.load(file, weights_only=True)
+        raise AssertionError
+    except pickle.UnpicklingError:
+        assert not torch.surprised
+    torch.load(file, weights_only=False, map_location="cpu")
+    assert torch.surprised
+    del torch.surprised
+    state = torch.nn.Linear(3, 2).state_dict()
+    torch.save(state, file)
+    read = torch.load(file, weights_only=True)
+    assert all(torch.equal(read[name], state[name]) for name in state)
+""",
+}
