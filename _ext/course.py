@@ -7,9 +7,9 @@ It is the only place for Python that runs while the book is built.
 import os
 import posixpath
 import re
-from functools import cache
 from pathlib import Path
 from urllib.parse import unquote
+from zlib import crc32
 
 from docutils import nodes
 from sphinx.ext.mathjax import html_visit_displaymath, html_visit_math
@@ -54,8 +54,6 @@ NEVER_LOADED = (
 
 # The theme's own style sheets, which stand before those that a page lists.
 THEME_STYLES = ("styles/theme.css", "styles/pydata-sphinx-theme.css")
-# The colours of code, which the theme writes after the pages.
-COLOURS = "pygments.css"
 IMPORT = re.compile(r'@import "([^"]+)";')
 ADDRESS = re.compile(r"""url\((["']?)(?!data:|#|/|\w+:)([^"')]+)\1\)""")
 
@@ -107,11 +105,13 @@ def read_style(static, name):
     return IMPORT.sub(lambda found: read_style(static, moved(found[1])), text)
 
 
-@cache
-def join_styles(static, names):
-    """Write the style sheets of a page as one, which costs one request."""
-    text = "\n".join(read_style(static, name) for name in names)
-    Path(static, "site.css").write_text(text, "utf-8")
+def join_styles(app, error):
+    """Write the style sheets of the site as one, which costs one request."""
+    names = getattr(app.builder, "course_styles", None)
+    if names and not error:
+        static = Path(app.outdir, "_static")
+        text = "\n".join(read_style(static, name) for name in names)
+        Path(static, "site.css").write_text(text, "utf-8")
 
 
 def choose_assets(app, pagename, templatename, context, doctree):
@@ -122,16 +122,14 @@ def choose_assets(app, pagename, templatename, context, doctree):
         for script in context["script_files"]
         if "thebe" not in f"{script.filename} {script.attributes.get('body')}".lower()
     ]
-    styles = [str(style.filename).partition("?")[0] for style in context["css_files"]]
-    own = [
-        name.removeprefix("_static/")
-        for name in styles
-        if "thebe" not in name and not name.endswith(COLOURS)
-    ]
-    join_styles(Path(app.outdir, "_static"), (*THEME_STYLES, *own))
+    paths = [str(style.filename) for style in context["css_files"]]
+    names = [path.removeprefix("_static/") for path in paths if "thebe" not in path]
+    # They are joined when all are there: some are copied, or changed, after the pages.
+    app.builder.course_styles = [*THEME_STYLES, *names]
     context["css_files"].clear()
-    app.add_css_file("site.css", priority=100)
-    app.add_css_file(COLOURS)
+    files = (Path(app.outdir, "_static", name) for name in app.builder.course_styles)
+    known = b"".join(file.read_bytes() for file in files if file.exists())
+    context["styles_version"] = f"{crc32(known):08x}"
     # Not the domain's own method, which counts the pages below in the contents too.
     if app.env.domaindata["math"]["has_equations"].get(pagename):
         app.add_js_file("katex/katex.min.js", loading_method="defer")
@@ -210,5 +208,6 @@ def setup(app):
     app.connect("config-inited", configure)
     app.connect("html-page-context", choose_assets, priority=900)
     app.connect("html-page-context", mend_markup)
+    app.connect("build-finished", join_styles, priority=900)
     app.connect("build-finished", drop_unused)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
