@@ -1,6 +1,8 @@
 """Every notebook from other seeds, the asserts unchanged: ``make seeds``."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 import runner
@@ -13,3 +15,15 @@ SEEDS = os.environ.get("SEEDS", "1 2 3").split()
 def test_asserts_hold_from_another_seed(path, seed):
     problems = runner.run(path, COURSE_SEED=seed)
     assert not problems, "\n\n".join(problems)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_exercises_tell_misconceptions_apart_with_other_examples(seed):
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "tests/test_exercises.py"],
+        cwd=runner.ROOT,
+        env=os.environ | {"COURSE_SEED": seed},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout[-5000:] + result.stderr[-2000:]
