@@ -149,3 +149,51 @@ def test_answer_to_a_question_is_true(chapter, title):
     text = "\n".join(cell.source for cell in cells(chapter))
     assert f"**{title}.**" in text
     run(facts(chapter)[title], {"__name__": "__main__"}, f"<{chapter.stem}:{title}>")
+
+
+def verdict_on(source, capsys):
+    run(source, {"__name__": "__main__", "check": check}, "<a reader's cell>")
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_forgotten_return_is_no_missing_answer(capsys):
+    said = verdict_on(
+        "def batch_sizes(n, batch_size, drop_last=False):\n"
+        "    sizes = [batch_size] * (n // batch_size)\n"
+        "check('ex-06-batches', batch_sizes)\n",
+        capsys,
+    )
+    assert "not yet. `batch_sizes` gives None back: where is its `return`?" in said
+
+
+def test_error_in_an_answer_names_the_line_and_the_cell_above(capsys):
+    said = verdict_on(
+        "def batch_sizes(n, batch_size, drop_last=False):\n"
+        "    full = n // batch_size\n"
+        "    return full_batches(full)\n"
+        "check('ex-06-batches', batch_sizes)\n",
+        capsys,
+    )
+    assert "stopped at `return full_batches(full)` with NameError" in said
+    assert said.endswith("If a cell above defines it, run that cell first.")
+
+
+def test_error_outside_of_an_answer_is_not_blamed_on_its_code(capsys):
+    said = verdict_on(
+        "def batch_sizes(n):\n    return [n]\ncheck('ex-06-batches', batch_sizes)\n",
+        capsys,
+    )
+    assert "The check cannot use your answer: TypeError: batch_sizes()" in said
+
+
+@pytest.mark.parametrize("chapter", NOTEBOOKS, ids=lambda path: path.stem)
+def test_folded_prose_begins_with_a_label(chapter):
+    # JupyterLab shows the first line of a folded cell.
+    inside = False
+    for cell in cells(chapter):
+        if "{solution-" in cell.source:
+            inside = "{solution-start}" in cell.source
+        elif inside and cell.cell_type == "markdown":
+            first = cell.source.splitlines()[0]
+            assert len(first) <= 60, first
+            assert not first.endswith("."), first

@@ -7,6 +7,7 @@ import inspect
 import pkgutil
 import random
 import textwrap
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -86,10 +87,15 @@ def explain(error, misconception):
 
 
 def call(function, *args, **kwargs):
-    """Call the reader's function; a result of None or ``...`` counts as not solved."""
+    """Call the reader's function; the result ``...`` counts as not solved.
+
+    A function that is a stub is never called, so one that gives None lacks a `return`.
+    """
     result = function(*args, **kwargs)
-    if result is None or result is ...:
+    if result is ...:
         raise NotSolvedError
+    name = getattr(function, "__name__", "Your function")
+    require(result is not None, f"`{name}` gives None back: where is its `return`?")
     return result
 
 
@@ -107,11 +113,12 @@ def check(label, *answers):
         What the reader wrote: values, functions or classes. ``...``, None, an empty
         container and a function or class without a body are not solved yet.
     """
-    said = f"{label}: {_verdict(label, answers)}"
+    cell = inspect.currentframe().f_back.f_code.co_filename
+    said = f"{label}: {_verdict(label, answers, cell)}"
     print(textwrap.fill(said, width=76, break_on_hyphens=False))
 
 
-def _verdict(label, answers):
+def _verdict(label, answers, cell):
     known = _exercises_of(label)
     if label not in known:
         there = ", ".join(known) or "none"
@@ -127,9 +134,22 @@ def _verdict(label, answers):
     except WrongAnswerError as wrong:
         return f"not yet. {wrong}"
     except Exception as error:
-        reason = str(error).strip().split("\n")[0]
-        return f"not yet. Your code stopped with {type(error).__name__}: {reason}"
+        return f"not yet. {_stop(error, cell)}"
     return f"right. {this.shown}"
+
+
+def _stop(error, cell):
+    """Say which error stopped the check, and where in the reader's cell, if there."""
+    reason = f"{type(error).__name__}: {str(error).strip().split(chr(10))[0]}"
+    steps = traceback.extract_tb(error.__traceback__)
+    own = [step for step in steps if step.filename == cell]
+    if not own:
+        return f"The check cannot use your answer: {reason}"
+    where = f" at `{own[-1].line}`" if own[-1].line else ""
+    said = f"Your code stopped{where} with {reason}"
+    if isinstance(error, NameError):
+        said += ". If a cell above defines it, run that cell first."
+    return said
 
 
 def _exercises_of(label):

@@ -354,7 +354,13 @@ def nearest(function):
             f"It fails on {count} points and {centres} centroids: the two need a new "
             "dimension each before they can be subtracted.",
         ):
-            found = torch.as_tensor(call(function, points, centroids)).cpu()
+            found = call(function, points, centroids)
+        require(
+            not isinstance(found, tuple),
+            "It gives a pair: `min(dim=…)` returns values and positions, and the "
+            "positions alone are asked for.",
+        )
+        found = torch.as_tensor(found).cpu()
         squares = torch.cdist(points.double(), centroids.double()) ** 2
         require(
             found.shape != (centres,) or count == centres,

@@ -150,6 +150,7 @@ shared = {name: shares_memory(x, eval(name)) for name in shared}
             Mutant("argmin(dim=1)", "argmin(dim=0)", "one answer for each centroid"),
             Mutant("argmin(dim=1)", "argmax(dim=1)", "furthest away"),
             Mutant("argmin(dim=1)", "amin(dim=1)", "not positions"),
+            Mutant("argmin(dim=1)", "min(dim=1)", "values and positions"),
             Mutant(".square()", "", "opposite sign cancel"),
             Mutant(".unsqueeze(1)", "", "need a new dimension each"),
             Mutant(".sum(dim=2)", ".sum(dim=1)", "used up the centroids"),
