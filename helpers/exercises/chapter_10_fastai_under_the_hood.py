@@ -430,4 +430,8 @@ def all_digits(Accuracy, TinyLearner):
             epochs == 1 or abs(value - pooled) > 1e-4,
             f"{asked}: after the second epoch, does the first one still count?",
         )
-        require(abs(value - expected) < 1e-4, f"{asked}.")
+        require(
+            abs(value - expected) < 1e-4,
+            f"{asked}: does each picture of the validation count once, and none of "
+            "the training?",
+        )

@@ -240,6 +240,12 @@ def _check_wrong(wrong, of_truth, files):
         not set(digits) & {"odd", "even"},
         "`wrong` has names of the two classes; you want to know which digits they are.",
     )
+    other = [text for text in digits if text not in set("0123456789")]
+    require(
+        not other,
+        f"`wrong` holds {', '.join(other[:1])}, which is no digit: with `items=True` "
+        "`top_losses` returns the files too, and a file's folder is its digit.",
+    )
     require(len(digits) == 9, f"`wrong` has {len(digits)} entries, not 9.")
     order = of_truth.argsort()
     worst, best = (

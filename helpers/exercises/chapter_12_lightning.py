@@ -104,7 +104,7 @@ def steps(steps):
         asked = f"For {epochs} epochs of batches of {batch_size}"
         require(
             found == int(found),
-            f"{asked} the result is {found:.2f}, and there is no part of a step.",
+            f"{asked} the result is {found:.6g}, and there is no part of a step.",
         )
         require(
             found != epochs * (4000 // batch_size) or found == expected,

@@ -165,6 +165,7 @@ def flat_cosine(t, top):
             ),
             Mutant(".mean()", ".sum()", "a number of answers"),
             Mutant("before_validate", "before_fit", "does the first one still count"),
+            Mutant("before_validate", "before_batch", "validation count once"),
             Mutant("if not self.learn.training:", "if True:", "of the training too"),
             Mutant("argmax(dim=1)", "argmax(dim=0)", "stand in a row"),
         ),

@@ -78,6 +78,7 @@ def confused_pairs(matrix):
             Mutant("parity.fit_one_cycle(2, 5e-3)", "pass", "has not been trained"),
             Mutant("items=True", "items=True, largest=False", "nine best answers"),
             Mutant("[parent_label(file)", "[odd_or_even(file)", "which digits they"),
+            Mutant("[parent_label(file)", "[file.stem", "which is no digit"),
         ),
         other="""
 digits = get_image_files(untar_data(URLs.MNIST, base=data.fastai_home()) / "training")
