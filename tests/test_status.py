@@ -1,0 +1,106 @@
+"""The status page tells of the notebooks that stand, not of earlier ones.
+
+Times and memory were measured once, and are not measured again here.
+"""
+
+import json
+import re
+from datetime import datetime
+from pathlib import Path
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from sphinx_external_toc.parsing import parse_toc_yaml
+from test_exercises import LABEL, cases
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = {
+    name: path
+    for name in parse_toc_yaml(ROOT / "_toc.yml")
+    if (path := ROOT / f"{name}.ipynb").exists()
+}
+CHAPTERS = [name for name in NOTEBOOKS if name.startswith("chapters/")]
+AGAIN = "the file tells of another state: run `make status`"
+
+
+@pytest.fixture(scope="module")
+def status():
+    return json.loads((ROOT / "appendix" / "status.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def tables(site):
+    """Return the rows of the page's tables as texts, without their heads."""
+    page = site / "appendix" / "status.html"
+    html = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+    return [
+        [[cell.get_text(strip=True) for cell in row("td")] for row in table("tr")[1:]]
+        for table in html.find("article")("table")
+    ]
+
+
+def test_every_notebook_of_the_book_is_there(status):
+    assert list(status["notebooks"]) == list(NOTEBOOKS), AGAIN
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_cells_are_those_of_the_notebook(status, name):
+    cells = nbformat.read(NOTEBOOKS[name], nbformat.NO_CONVERT).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    ignored = [
+        cell for cell in code if "nbval-ignore-output" in cell.metadata.get("tags", [])
+    ]
+    holds = re.compile(r"^\s*assert |assert_close\(|assert_allclose\(", re.M)
+    counted = {
+        "cells_compared": len(code) - len(ignored),
+        "cells_ignored": len(ignored),
+        "cells_asserted": sum(bool(holds.search(cell.source)) for cell in code),
+    }
+    known = status["notebooks"][name]
+    assert {field: known[field] for field in counted} == counted, AGAIN
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_exercises_are_those_of_the_chapter(status, name):
+    path = NOTEBOOKS[name]
+    cells = nbformat.read(path, nbformat.NO_CONVERT).cells
+    labels = [label for cell in cells for label in LABEL.findall(cell.source)]
+    mutants = sum(len(case.mutants) for case in cases(path).values())
+    known = status["notebooks"][name]
+    assert (known["exercises"], known["mutants"]) == (len(labels), mutants), AGAIN
+    assert known["refused"] == mutants
+
+
+def test_measures_are_of_a_real_run(status):
+    for name, row in status["notebooks"].items():
+        assert 0 < row["cpu_seconds"] < 1000, name
+        assert 0 < row["seconds"] < 10_000, name
+        assert 50 < row["peak_rss_mb"] < 100_000, name
+        assert datetime.fromisoformat(row["date"]).tzinfo, name
+    assert set(status["versions"]) >= {"python", "torch", "fastai", "lightning"}
+    assert re.fullmatch(
+        r"\w+ on \w+, \d+ CPU cores, \d+ GB of memory", status["machine"]
+    )
+
+
+def test_no_number_is_typed():
+    assert not re.search(r"\d", (ROOT / "appendix/status.md").read_text("utf-8"))
+
+
+def test_page_shows_what_the_file_says(status, tables):
+    run, time, cells, exercises = tables[:4]
+    shown = dict(run)
+    assert shown["Machine"] == status["machine"]
+    assert shown["torch"] == status["versions"]["torch"]
+    rows = list(status["notebooks"].values())
+    for table, fields in (
+        (time, ("seconds", "cpu_seconds", "peak_rss_mb")),
+        (cells, ("cells_compared", "cells_ignored", "cells_asserted")),
+        (exercises, ("exercises", "mutants", "refused")),
+    ):
+        told = [[str(row[f]) for f in fields] for row in rows if fields[0] in row]
+        assert [row[1:] for row in table[: len(told)]] == told
+        if table is not time:
+            sums = [sum(int(row[i]) for row in told) for i in range(3)]
+            assert [int(number) for number in table[-1][1:]] == sums
