@@ -96,11 +96,19 @@ def is_unchanged(notebook, record):
 
 
 def pytest_configure(config):
-    """Choose the order before xdist starts its workers, which must all know it."""
+    """Choose an order; a worker of xdist takes the one that was chosen for all."""
+    if hasattr(config, "workerinput"):
+        config.option.shuffle = config.workerinput["shuffle"]
+        return
     if config.option.shuffle == "random":
         config.option.shuffle = str(random.randrange(10_000))
-    if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Recorder(config), "course-recorder")
+    config.pluginmanager.register(Recorder(config), "course-recorder")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    """Tell a worker of xdist the order."""
+    node.workerinput["shuffle"] = node.config.option.shuffle
 
 
 def all_notebooks():

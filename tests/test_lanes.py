@@ -187,6 +187,14 @@ def test_the_record_tells_what_a_notebook_took(course):
         assert 20 < took["peak_rss_mb"] < 2000
 
 
+def test_workers_share_a_random_order(course):
+    for name in "cde":
+        folder = course.folder / "chapters"
+        shutil.copy(folder / "a.ipynb", folder / f"{name}.ipynb")
+    status, _, output = course("-n", "2", "--shuffle", "random")
+    assert status == 0, output
+
+
 SERVE = """
 import socket, sys
 server = socket.create_server(("127.0.0.1", 0))
