@@ -12,30 +12,11 @@ from urllib.parse import unquote
 from zlib import crc32
 
 from docutils import nodes
+from sphinx.errors import ExtensionError
 from sphinx.ext.mathjax import html_visit_displaymath, html_visit_math
 from sphinx.transforms import SphinxTransform
 from sphinx.util.images import get_image_size
 from sphinx_exercise.nodes import exercise_subtitle
-
-# Runs after the two deferred KaTeX scripts. Sphinx has already told formulas from
-# prose, so only elements of class "math" are searched for \( and \[. A formula that
-# turns out too wide, once its fonts are there, scrolls: the keyboard has to reach it.
-RENDER_MATH = """
-document.addEventListener("DOMContentLoaded", async () => {
-  for (const element of document.querySelectorAll(".math")) {
-    renderMathInElement(element, {throwOnError: false});
-  }
-  const letKeyboardScroll = () => {
-    for (const element of document.querySelectorAll("div.math")) {
-      if (element.scrollWidth > element.clientWidth) element.tabIndex = 0;
-      else element.removeAttribute("tabindex");
-    }
-  };
-  await document.fonts.ready;
-  letKeyboardScroll();
-  window.addEventListener("resize", letKeyboardScroll);
-});
-"""
 
 # The start of a picture's tag, and the name of its file.
 PICTURE = re.compile(r'<img (?=[^>]*\bsrc="[^"]*\b_images/([^"/]+)")')
@@ -52,9 +33,16 @@ NEVER_LOADED = (
     "**/*.map",
 )
 
+# Where the theme's script gives tab stops to what scrolls. It asks for the width of all
+# code at once, which lays out the whole of a long page: `page.js` does it bit by bit.
+TAB_STOPS = re.compile(r'\["pre",[^]]*\]\.join\(", "\)')
+
 # The theme's own style sheets, which stand before those that a page lists.
 THEME_STYLES = ("styles/theme.css", "styles/pydata-sphinx-theme.css")
 IMPORT = re.compile(r'@import "([^"]+)";')
+# The theme names two thousand icons; the font of this site (`_vendor/icons`) holds few.
+ICON = re.compile(r'(?:\.fa-[\w-]+:before,?)+\{content:"\\([0-9a-f]+)"\}')
+HELD = re.compile(r"U\+([0-9a-f]+)")
 ADDRESS = re.compile(r"""url\((["']?)(?!data:|#|/|\w+:)([^"')]+)\1\)""")
 
 # Names, punctuation and white space in code, which have the colour of text: four of ten
@@ -111,7 +99,27 @@ def join_styles(app, error):
     if names and not error:
         static = Path(app.outdir, "_static")
         text = "\n".join(read_style(static, name) for name in names)
+        held = HELD.findall(Path(static, "icons", "icons.css").read_text("utf-8"))
+        text = ICON.sub(lambda icon: icon[0] if icon[1] in held else "", text)
         Path(static, "site.css").write_text(text, "utf-8")
+
+
+def leave_tab_stops(app, error):
+    """Take the tab stops of what scrolls from the theme's script.
+
+    Raises
+    ------
+    ExtensionError
+        If the script no longer says where it gives them.
+    """
+    if error or app.builder.format != "html":
+        return
+    script = Path(app.outdir, "_static", "scripts", "pydata-sphinx-theme.js")
+    text = script.read_text("utf-8")
+    changed, found = TAB_STOPS.subn('"#nothing"', text)
+    if not found and '"#nothing"' not in text:
+        raise ExtensionError(f"{script.name} has a new way to give tab stops")
+    script.write_text(changed, "utf-8")
 
 
 def choose_assets(app, pagename, templatename, context, doctree):
@@ -134,7 +142,6 @@ def choose_assets(app, pagename, templatename, context, doctree):
     if app.env.domaindata["math"]["has_equations"].get(pagename):
         app.add_js_file("katex/katex.min.js", loading_method="defer")
         app.add_js_file("katex/auto-render.min.js", loading_method="defer")
-        app.add_js_file(None, body=RENDER_MATH)
     # Scripts run once the page has been read, so that none keeps it from being shown,
     # less those that scripts within the page call. The search page calls them all.
     if pagename != "search":
@@ -209,5 +216,6 @@ def setup(app):
     app.connect("html-page-context", choose_assets, priority=900)
     app.connect("html-page-context", mend_markup)
     app.connect("build-finished", join_styles, priority=900)
+    app.connect("build-finished", leave_tab_stops)
     app.connect("build-finished", drop_unused)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -42,6 +42,7 @@ class Net(nn.Module):
 INSPECT = """
 async () => {
   const problems = [];
+  delete document.documentElement.dataset.bySection; // the whole page at once
   for (const image of document.images) image.loading = "eager";
   await Promise.all([...document.images].map((image) => image.decode().catch(() => 0)));
   const page = document.documentElement;
@@ -68,8 +69,12 @@ async () => {
       problems.push(`level skipped before: ${headings[i].textContent}`);
   });
 
-  for (const formula of document.querySelectorAll(".math")) {
-    if (!formula.querySelector(".katex") || formula.querySelector(".katex-error"))
+  const formulas = [...document.querySelectorAll(".math")];
+  const isSet = (formula) => formula.querySelector(".katex") !== null;
+  for (let wait = 0; wait < 100 && !formulas.every(isSet); wait++)
+    await new Promise((done) => setTimeout(done, 50));
+  for (const formula of formulas) {
+    if (!isSet(formula) || formula.querySelector(".katex-error"))
       problems.push(`not typeset: ${formula.textContent}`);
   }
   return problems;
@@ -456,6 +461,37 @@ def test_wide_things_scroll_in_their_box(browser, serve, sample):
         )
         assert scrolls, selector
     context.close()
+
+
+def test_long_page_is_laid_out_as_it_is_read(page, serve, site):
+    is_laid_out = "box => box.checkVisibility({contentVisibilityAuto: true})"
+    wide = "pre => pre.scrollWidth > pre.clientWidth"  # lays it out, so asked last
+    address = f"{serve(site)}/chapters/05_classification.html"
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.goto(address)
+    code = page.locator("#common-mistakes pre").first
+    assert not code.evaluate(is_laid_out)
+    assert code.get_attribute("tabindex") is None
+
+    page.goto(f"{address}#common-mistakes")
+    page.wait_for_function(is_laid_out, arg=code.element_handle())
+    assert 0 <= page.locator("#common-mistakes h2").bounding_box()["y"] < 200
+    page.locator("#common-mistakes pre[tabindex='0']").first.wait_for()
+    for pre in page.locator("#common-mistakes pre").all():
+        assert (pre.get_attribute("tabindex") == "0") == pre.evaluate(wide)
+
+    # The browser returns to where the reader was, so all has its true height.
+    page.reload()
+    assert page.locator("#summary p").first.evaluate(is_laid_out)
+
+
+def test_print_waits_for_no_formula(page, serve, site):
+    page.add_init_script("window.setTimeout = () => 0")  # no later portion comes
+    page.goto(f"{serve(site)}/chapters/05_classification.html")
+    unset = page.locator(".math:not(:has(.katex))")
+    assert unset.count()
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert not unset.count()
 
 
 def test_download_is_the_very_notebook(page, serve, site, sample, sample_source):

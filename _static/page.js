@@ -1,0 +1,42 @@
+// What a long page does bit by bit, so that it answers while it is still at work.
+
+addEventListener("DOMContentLoaded", () => {
+  // Sphinx has told formulas from prose: only its elements are searched for \( and \[.
+  const formulas = [...document.querySelectorAll(".math")].reverse();
+  const setNext = () => renderMathInElement(formulas.pop(), {throwOnError: false});
+
+  function setSome() {
+    const end = performance.now() + 10;
+    while (formulas.length && performance.now() < end) setNext();
+    if (formulas.length) setTimeout(setSome);
+  }
+  setSome();
+  addEventListener("beforeprint", () => {
+    while (formulas.length) setNext();
+  });
+
+  // What turns out wider or higher than its box scrolls: the keyboard has to reach it.
+  // Nothing is told of boxes in sections that are not laid out yet (course.css).
+  const boxes = document.querySelectorAll(
+    "pre, div.math, .cell_output > .output, .pst-scrollable-table-container",
+  );
+  const letKeyboardScroll = new ResizeObserver((entries) => {
+    const scrolls = entries.map(
+      ({target}) =>
+        target.scrollWidth > target.clientWidth ||
+        target.scrollHeight > target.clientHeight,
+    );
+    entries.forEach(({target}, i) => {
+      if (scrolls[i]) target.tabIndex = 0;
+      else target.removeAttribute("tabindex");
+    });
+  });
+  for (const box of boxes) letKeyboardScroll.observe(box);
+  // Fonts change what is in a box, and not always the box.
+  document.fonts.addEventListener("loadingdone", () => {
+    for (const box of boxes) {
+      letKeyboardScroll.unobserve(box);
+      letKeyboardScroll.observe(box);
+    }
+  });
+});
