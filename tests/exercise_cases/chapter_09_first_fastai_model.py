@@ -125,9 +125,9 @@ def worst_answer(probabilities, truth):
         mutants=(
             Mutant("[3, 7]", "[7, 3]", "the other way round"),
             Mutant("[3, 7]", "[0, 1]", "numbers of the classes"),
-            Mutant(", seed=0", "", "not those of `seed=0`"),
-            Mutant("valid_pct=0.2", "valid_pct=0.02", "not a fifth"),
-            Mutant("seed=0", "seed=0, label_col=0", "a class of its own"),
+            Mutant('"seed": 4321, ', "", "not those of `seed=4321`"),
+            Mutant('"valid_pct": 0.2', '"valid_pct": 0.02', "not a fifth"),
+            Mutant("**options", "label_col=0, **options", "a class of its own"),
             Mutant(
                 "from_df(table, path",
                 'from_df(table[table["name"].str.startswith("train")], path',
@@ -135,7 +135,7 @@ def worst_answer(probabilities, truth):
             ),
         ),
         other="""
-dls_table = ImageDataLoaders.from_csv(path, valid_pct=0.2, seed=0, num_workers=0)
+dls_table = ImageDataLoaders.from_csv(path, valid_pct=0.2, seed=4321, num_workers=0)
 digits = ("3", "7")
 """,
     ),
