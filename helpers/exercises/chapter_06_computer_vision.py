@@ -687,7 +687,7 @@ def _tiny_vgg():
 @exercise(
     "ex-06-improve",
     hint="a subclass of `TinyVGG` may replace `block` only; and `validation_loss` is "
-    "`train_candidate` with `build`, `learn` and `valid` as arguments.",
+    "`train_at` with `build`, `learn` and `valid` as arguments.",
     shown="Same seed, same pictures, one change, judged by pictures that took no part "
     "in the training: such a number can be compared.",
 )
