@@ -16,6 +16,7 @@ import errno
 import hashlib
 import os
 import shutil
+import textwrap
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -290,7 +291,8 @@ def describe(name=None, *, where=False):
     current = mode()
     for key in _sets.SETS if name is None else [name]:
         described = _sets.SETS[key]
-        print(f"{described.title}: {getattr(described, current)}.")
+        words = f"{described.title}: {getattr(described, current)}."
+        print(textwrap.fill(words, 78, subsequent_indent="    "))
         if where:
             print(f"    in {_place(key, current)}")
 
