@@ -37,14 +37,23 @@ new PerformanceObserver((list) => {
 }).observe({type: "layout-shift", buffered: true});
 """
 
-# As a reader does, by screens, so that lazy images load.
+# As a reader does, by screens, so that lazy images load. What comes near grows to its
+# true height, so the way is taken from where the reader is.
 READ = """
 async () => {
-  for (let y = 0; y < document.documentElement.scrollHeight; y += innerHeight) {
-    scrollTo({top: y, behavior: "instant"});
+  const page = document.documentElement;
+  while (scrollY + innerHeight < page.scrollHeight - 1) {
+    scrollBy({top: innerHeight, behavior: "instant"});
     await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
   }
 }
+"""
+
+# Pictures in folded solutions may come when these are opened.
+LOADED = """
+[...document.images].every(
+  (image) => image.complete || !image.checkVisibility({visibilityProperty: true})
+)
 """
 
 
@@ -112,7 +121,7 @@ def visit(context, address, slowdown):
     paint = page.evaluate("seen.paint")
     page.evaluate(READ)
     page.wait_for_load_state("networkidle")
-    page.wait_for_function("[...document.images].every((image) => image.complete)")
+    page.wait_for_function(LOADED)
     jumps = page.evaluate("seen.jumps")
     page.close()
     whole = received()
