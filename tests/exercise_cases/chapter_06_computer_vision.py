@@ -181,10 +181,10 @@ def average_by_convolution(x):
                 "nn.Conv2d(inputs, outputs, 3, padding=1),",
                 "compare what arrives",
             ),
-            Mutant("nn.Flatten(), head)", "nn.Flatten(), head, nn.ReLU())", "is ever"),
+            Mutant("nn.Flatten(), head]", "nn.Flatten(), head, nn.ReLU()]", "is ever"),
             Mutant(
-                "nn.Flatten(), head)",
-                "nn.Flatten(), head, nn.Softmax(dim=1))",
+                "nn.Flatten(), head]",
+                "nn.Flatten(), head, nn.Softmax(dim=1)]",
                 "ends in a softmax",
             ),
             Mutant(
