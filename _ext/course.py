@@ -40,10 +40,10 @@ TAB_STOPS = re.compile(r'\["pre",[^]]*\]\.join\(", "\)')
 # The theme's own style sheets, which stand before those that a page lists.
 THEME_STYLES = ("styles/theme.css", "styles/pydata-sphinx-theme.css")
 IMPORT = re.compile(r'@import "([^"]+)";')
+ADDRESS = re.compile(r"""url\((["']?)(?!data:|#|/|\w+:)([^"')]+)\1\)""")
 # The theme names two thousand icons; the font of this site (`_vendor/icons`) holds few.
 ICON = re.compile(r'(?:\.fa-[\w-]+:before,?)+\{content:"\\([0-9a-f]+)"\}')
 HELD = re.compile(r"U\+([0-9a-f]+)")
-ADDRESS = re.compile(r"""url\((["']?)(?!data:|#|/|\w+:)([^"')]+)\1\)""")
 
 # Names, punctuation and white space in code, which have the colour of text: four of ten
 # elements of a chapter.
