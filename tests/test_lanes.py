@@ -94,6 +94,13 @@ def test_an_error_that_stays_away_or_changes_is_seen(notebook):
     assert "raised ['ZeroDivisionError']" in second
 
 
+def test_a_narrower_error_is_the_stored_one_and_a_wider_one_is_not(notebook):
+    narrower = raising("raise NotImplementedError", "RuntimeError")
+    wider = raising("raise RuntimeError", "NotImplementedError")
+    (problem,) = runner.run(notebook("# One", narrower, wider))
+    assert "must raise ['NotImplementedError'], raised ['RuntimeError']" in problem
+
+
 def test_a_claim_of_one_seed_is_seen_from_another(notebook):
     path = notebook(
         "# One",
