@@ -43,8 +43,8 @@ def steps(epochs, batch_size):
                 "(self(inputs), targets).item()\n\n    def validation",
                 "cannot be differentiated",
             ),
-            Mutant("nn.Flatten(), ", "", "one row of 784 numbers"),
-            Mutant("nn.ReLU(), ", "", "The network is linear"),
+            Mutant("nn.Flatten(),", "", "one row of 784 numbers"),
+            Mutant("nn.ReLU(),", "", "The network is linear"),
             Mutant(', average="micro"', "", "the mean over the classes"),
             Mutant('self.log("valid_accuracy", self.accuracy)', "pass", "`self.log`"),
             Mutant(
