@@ -262,7 +262,7 @@ def decay(optimizer_class):
         )
         require(
             not _close(moved, 0.1 * gradient + 0.2 * before),
-            "The decay is not scaled by the learning rate: it belongs into the "
+            "The decay is not scaled by the learning rate: it belongs in the "
             "gradient, not beside it.",
         )
         require(
