@@ -43,6 +43,8 @@ ASK = (
 
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
+# Where uv is installed, it links an environment in half a minute.
+nox.options.default_venv_backend = "uv|virtualenv"
 
 
 def install(session, versions):
