@@ -49,6 +49,8 @@ nox.options.default_venv_backend = "uv|virtualenv"
 
 def install(session, versions):
     """Install the course's requirements with another torch."""
+    # pyproject.toml holds uv to one torch, for `make requirements`.
+    session.env["UV_NO_CONFIG"] = "1"
     if SETS[versions] is None:
         # Whatever the bounds of pyproject.toml allow today.
         groups = nox.project.load_toml("pyproject.toml")["dependency-groups"]
