@@ -13,10 +13,11 @@ import random
 import re
 from collections import defaultdict
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, wraps
 from importlib.metadata import distributions, version
 from pathlib import Path
 
+import nbval.kernel
 import psutil
 import pytest
 from nbval.plugin import IPyNbCell
@@ -35,6 +36,26 @@ SHARED = (
 SETTINGS = re.compile(r"COURSE_|OMP_|MKL_|CUDA_|PYTORCH_|PYTHON(PATH|HASHSEED)")
 ASSERT = re.compile(r"^\s*assert |assert_close\(|assert_allclose\(", re.M)
 NAMED = ("torch", "torchvision", "fastai", "lightning")
+
+
+def once_more(start):
+    """Let a function that starts a kernel try again if that kernel dies at once.
+
+    A kernel's ports are free when they are chosen; now and then somebody else has one
+    of them before the kernel does. See issue 487 of jupyter_client.
+    """
+
+    @wraps(start)
+    def start_kernel(*args, **options):
+        try:
+            return start(*args, **options)
+        except RuntimeError:
+            return start(*args, **options)
+
+    return start_kernel
+
+
+nbval.kernel.start_new_kernel = once_more(nbval.kernel.start_new_kernel)
 
 
 def pytest_addoption(parser):

@@ -194,6 +194,24 @@ def test_the_record_tells_what_a_notebook_took(course):
         assert 20 < took["peak_rss_mb"] < 2000
 
 
+def test_a_kernel_that_dies_at_its_start_is_started_again(course, monkeypatch):
+    (course.folder / "sitecustomize.py").write_text(
+        "import os, pathlib, sys\n"
+        "died = pathlib.Path(__file__).with_name('died')\n"
+        "if any('ipykernel' in word for word in sys.orig_argv):\n"
+        "    if len(died.read_text()) < int(os.environ['DEATHS']):\n"
+        "        died.write_text(died.read_text() + '+')\n"
+        "        os._exit(1)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(course.folder))
+    for deaths, expected in ((1, 0), (2, 1)):
+        monkeypatch.setenv("DEATHS", str(deaths))
+        (course.folder / "died").write_text("")
+        status, _, output = course()
+        assert status == expected, output
+        assert (course.folder / "died").read_text() == deaths * "+"
+
+
 def test_workers_share_a_random_order(course):
     for name in "cde":
         folder = course.folder / "chapters"

@@ -14,8 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
-from jupyter_client.manager import KernelManager
-from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
+import nbval.kernel
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted([*ROOT.glob("chapters/*.ipynb"), *ROOT.glob("appendix/*.ipynb")])
@@ -60,17 +59,14 @@ def twice(notebook):
 @contextmanager
 def kernel(folder, environment):
     """Start a kernel of this very Python in a folder; it ends with the block."""
-    manager = KernelManager(
-        kernel_name=CURRENT_ENV_KERNEL_NAME,
-        kernel_spec_manager=NbvalKernelspecManager(),
+    manager, client = nbval.kernel.start_new_kernel(
+        startup_timeout=120,
+        kernel_name=nbval.kernel.CURRENT_ENV_KERNEL_NAME,
+        cwd=str(folder),
+        env={**os.environ, **environment},
+        stderr=subprocess.DEVNULL,
     )
-    manager.start_kernel(
-        cwd=str(folder), env={**os.environ, **environment}, stderr=subprocess.DEVNULL
-    )
-    client = manager.client()
-    client.start_channels()
     try:
-        client.wait_for_ready(timeout=120)
         yield client
     finally:
         client.stop_channels()
