@@ -228,11 +228,12 @@ class Status(Overview):
                     f"{row['tests_passed']} of {row['tests_run']}"
                     if row["date"]
                     else "-",
+                    row["date"] or "-",
                     row["failed"].replace("|", r"\|"),
                 )
                 for row in csv.DictReader(file)
             ]
-        head = ("Python, set", "torch", "Chapters", "Tests", "Failed")
+        head = ("Python, set", "torch", "Notebooks", "Tests", "Date", "Failed")
         return table(head, rows)
 
 
