@@ -26,6 +26,7 @@ ROOT = Path(__file__).parent
 RECORD = ROOT / "_build" / "status" / "run.json"
 # What every notebook reads, or what decides whether its outputs count as the same.
 SHARED = (
+    "exercises",
     "helpers",
     "data",
     "requirements.txt",

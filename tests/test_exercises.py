@@ -11,7 +11,8 @@ import nbformat
 import pytest
 
 from helpers.device import seed_everything
-from helpers.exercises import _engine, check
+import helpers.exercises
+from helpers.exercises import check
 
 ROOT = Path(__file__).parent.parent
 LABEL = re.compile(r"\{exercise\}[^\n]*\n:label: (\S+)")
@@ -40,7 +41,9 @@ def exercises(chapter):
 
 
 def module_of(chapter):
-    return importlib.import_module(f"exercise_cases.chapter_{chapter.stem}")
+    return importlib.import_module(
+        f"{helpers.exercises.CHECKERS}.cases.{chapter.stem[3:]}"
+    )
 
 
 def cases(chapter):
@@ -129,10 +132,16 @@ def test_misconception_is_named(chapter, label, mutant, capsys):
 
 @pytest.mark.parametrize("chapter", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_exercise_has_checker_and_misconceptions(chapter):
-    number = chapter.stem[:2]
     stated = set(exercises(chapter))
     assert stated == set(cases(chapter))
-    assert stated == set(_engine._exercises_of(f"ex-{number}-any"))
+    name = f"{helpers.exercises.CHECKERS}.{chapter.stem[3:]}"
+    importlib.import_module(name)
+    registered = helpers.exercises.EXERCISES
+    assert stated == {
+        label for label, one in registered.items() if one.checker.__module__ == name
+    }
+    modules = helpers.exercises._modules()
+    assert stated == {label for label in modules if modules[label] == name}
     assert len(stated) >= 6
     assert all(len(case.mutants) >= 2 for case in cases(chapter).values())
 
@@ -160,7 +169,7 @@ def test_forgotten_return_is_no_missing_answer(capsys):
     said = verdict_on(
         "def batch_sizes(n, batch_size, drop_last=False):\n"
         "    sizes = [batch_size] * (n // batch_size)\n"
-        "check('ex-06-batches', batch_sizes)\n",
+        "check('ex-batches', batch_sizes)\n",
         capsys,
     )
     assert "not yet. `batch_sizes` gives None back: where is its `return`?" in said
@@ -171,7 +180,7 @@ def test_error_in_an_answer_names_the_line_and_the_cell_above(capsys):
         "def batch_sizes(n, batch_size, drop_last=False):\n"
         "    full = n // batch_size\n"
         "    return full_batches(full)\n"
-        "check('ex-06-batches', batch_sizes)\n",
+        "check('ex-batches', batch_sizes)\n",
         capsys,
     )
     assert "stopped at `return full_batches(full)` with NameError" in said
@@ -180,7 +189,7 @@ def test_error_in_an_answer_names_the_line_and_the_cell_above(capsys):
 
 def test_error_outside_of_an_answer_is_not_blamed_on_its_code(capsys):
     said = verdict_on(
-        "def batch_sizes(n):\n    return [n]\ncheck('ex-06-batches', batch_sizes)\n",
+        "def batch_sizes(n):\n    return [n]\ncheck('ex-batches', batch_sizes)\n",
         capsys,
     )
     assert "The check cannot use your answer: TypeError: batch_sizes()" in said

@@ -1,4 +1,4 @@
-"""Checkers for the exercises of chapter 01."""
+"""Checkers for the exercises: setup."""
 
 import time
 from unittest import mock
@@ -6,12 +6,12 @@ from unittest import mock
 import numpy as np
 import torch
 
-from ..device import available_devices
-from ._engine import call, exercise, explain, require
+from helpers.device import available_devices
+from helpers.exercises import call, exercise, explain, require
 
 
 @exercise(
-    "ex-01-verdict",
+    "ex-verdict",
     hint="begin with the pair that cannot occur; then ask what is true of each of the "
     "three others.",
     shown="*Built* is about the software, *available* about the machine.",
@@ -53,7 +53,7 @@ def verdict(function):
 
 
 @exercise(
-    "ex-01-prefer",
+    "ex-prefer",
     hint="go through the wishes in their order, and return as soon as one is there.",
     shown="A chain stops at the first that fits, and no later line can overrule it.",
 )
@@ -93,7 +93,7 @@ def prefer(function):
 
 
 @exercise(
-    "ex-01-double",
+    "ex-double",
     hint="make the tensor with `dtype=` and `device=`; on the way to NumPy it passes "
     "through main memory.",
     shown="`.cpu()` before NumPy costs nothing on the CPU and is needed elsewhere.",
@@ -127,7 +127,7 @@ def double(double_on):
 
 
 @exercise(
-    "ex-01-move",
+    "ex-move",
     hint="let the function call itself for the parts of a list, a tuple or a dict.",
     shown="A function that calls itself handles a batch of any form.",
 )
@@ -183,7 +183,7 @@ def move(function):
 
 
 @exercise(
-    "ex-01-your-gpu",
+    "ex-your-gpu",
     hint="for each name, train once without a clock and once with it.",
     shown="The first run pays for what happens only once; the second one is the "
     "measurement.",
@@ -243,7 +243,7 @@ def race(function):
 
 
 @exercise(
-    "ex-01-accelerator",
+    "ex-accelerator",
     hint="ask `is_available` first; a device has a `type`.",
     shown="`torch.accelerator` speaks of whatever there is, so the code outlives the "
     "kinds that you know.",
@@ -297,7 +297,7 @@ def accelerator(function):
 
 
 @exercise(
-    "ex-01-seconds",
+    "ex-seconds",
     hint="the clock starts when the warm-up is really over, and stops when the work "
     "really is.",
     shown="One wait keeps the warm-up out of the measurement, the other keeps the work "
@@ -353,7 +353,7 @@ def seconds(seconds_per_call):
 
 
 @exercise(
-    "ex-01-report",
+    "ex-report",
     hint="which of the two notes makes you doubt what the other one says?",
     shown="First make sure that the report is about the Python that trains, then "
     "believe it.",

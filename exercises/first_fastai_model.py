@@ -1,4 +1,4 @@
-"""Checkers for the exercises of chapter 09."""
+"""Checkers for the exercises: first fastai model."""
 
 import operator
 import random
@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ._engine import call, exercise, explain, require
+from helpers.exercises import call, exercise, explain, require
 
 
 def _whole(number, text):
@@ -31,7 +31,7 @@ def _sets(dls, name):
 
 
 @exercise(
-    "ex-09-count",
+    "ex-count-images",
     hint="`get_image_files` finds the pictures below a folder; the last two folders in "
     "the path of each are its set and its class.",
     shown="A picture's folder is its label and the folder above is its set; everything "
@@ -86,7 +86,7 @@ def count(count_pictures):
 
 
 @exercise(
-    "ex-09-label",
+    "ex-label",
     hint="the folder of a file is `file.parent`, and its name is text; a dictionary "
     "leads from there to the word.",
     shown="A label function makes any layout readable, and the vocabulary is sorted: "
@@ -130,7 +130,7 @@ def label(spell, dls_words):
 
 
 @exercise(
-    "ex-09-epochs",
+    "ex-epochs",
     hint="look at the two tables under `fine_tune(1)`: which argument sets the number "
     "of rows of each?",
     shown="Both phases are training: one number asks for the frozen epochs, one for "
@@ -167,7 +167,7 @@ def epochs(epochs_run):
 
 
 @exercise(
-    "ex-09-batches",
+    "ex-how-many-batches",
     hint="how many full batches are there, and does what remains make one more?",
     shown="Dropping the last batch rounds down, keeping it rounds up, and where the "
     "division leaves nothing the two agree.",
@@ -213,7 +213,7 @@ def batches(batches):
 
 
 @exercise(
-    "ex-09-worst",
+    "ex-worst",
     hint="pick from each row the entry in the column that `truth` names, which is one "
     "number a picture; then find the smallest.",
     shown="The picture with the smallest probability of its true class is the one with "
@@ -261,7 +261,7 @@ def worst(worst_answer):
 
 
 @exercise(
-    "ex-09-table",
+    "ex-trust-table",
     hint="`from_df` takes the table and the folder to which its names belong; the "
     "share held out is `valid_pct`.",
     shown="The table has the same labels as the folders under other names: class 0 is "
@@ -323,7 +323,7 @@ def labels_in_table(dls_table, digits):
 
 
 @exercise(
-    "ex-09-residual",
+    "ex-residual",
     hint="`torch.nn.Sequential` keeps the layers and applies them in turn; the input "
     "is still there afterwards, to be added.",
     shown="A block whose layers compute zero passes on what came in: a deeper network "
@@ -391,7 +391,7 @@ def _body():
 
 
 @exercise(
-    "ex-09-freeze",
+    "ex-freeze-body",
     hint="`body.modules()` visits every layer, at any depth, and `isinstance` tells "
     "its kind; `requires_grad_` switches a parameter.",
     shown="Freezing is a switch on each parameter, and fastai leaves one kind of "

@@ -1,4 +1,4 @@
-"""Checkers for the exercises of chapter 11."""
+"""Checkers for the exercises: fastai in practice."""
 
 import math
 import random
@@ -13,11 +13,11 @@ from torch import nn
 
 from helpers.device import get_device
 
-from ._engine import call, exercise, explain, require
+from helpers.exercises import call, exercise, explain, require
 
 
 @exercise(
-    "ex-11-expect",
+    "ex-expect",
     hint="the chance that n answers in a row are right is `accuracy**n`; what is left "
     "is the chance of at least one error.",
     shown="To see an error almost certainly you need about three times as many "
@@ -60,7 +60,7 @@ def _check_needed(needed, accuracy, chance):
 
 
 @exercise(
-    "ex-11-steep",
+    "ex-steep",
     hint="`np.diff` gives the differences of neighbours, of the losses and of "
     "`np.log(lrs)`; a fall is a negative slope.",
     shown="On a logarithmic axis equal factors are equal steps, so the slope by the "
@@ -126,7 +126,7 @@ def _check_steepest(steepest, logs, losses, expected):
 
 
 @exercise(
-    "ex-11-confused",
+    "ex-confused",
     hint="rows are true classes, columns predictions; `np.argwhere` lists the places "
     "that are not zero.",
     shown="The matrix without its diagonal is the list of all errors, and each pair "
@@ -184,7 +184,7 @@ def confused(confused_pairs):
 
 
 @exercise(
-    "ex-11-parity",
+    "ex-parity",
     hint="the ten statements of this chapter with another label function; "
     "`top_losses(9, items=True)` returns losses, positions and files.",
     shown="The label function alone says what is learned; the rest of the ten "
@@ -275,7 +275,7 @@ def _pictures(size):
 
 
 @exercise(
-    "ex-11-architecture",
+    "ex-architecture",
     hint="`learner.model` has two parts, body and head; `dls.one_batch()` gives "
     "pictures to try the first one on.",
     shown="The channels belong to the architecture, height and width to the pictures: "
@@ -336,7 +336,7 @@ class _Classifier(nn.Sequential):
 
 
 @exercise(
-    "ex-11-cam",
+    "ex-cam",
     hint="inside the `with` of a hook run the model once; then differentiate the "
     "largest logit with respect to `hook.stored`.",
     shown="A hook and one gradient are enough to ask any convolutional network where "
@@ -452,7 +452,7 @@ REASONS = {
 
 
 @exercise(
-    "ex-11-plan",
+    "ex-plan",
     hint="a comparison is fair if one thing differs. What makes these two differ in "
     "more than their first weights, or leaves too much to chance?",
     shown="Budget, freezing, normalisation, BatchNorm, rate and chance: six doubts, "

@@ -1,4 +1,4 @@
-"""Checkers for the exercises of chapter 06."""
+"""Checkers for the exercises: computer vision."""
 
 import math
 import random
@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from ._engine import call, exercise, explain, require
+from helpers.exercises import call, exercise, explain, require
 
 
 def _number(value, what):
@@ -45,7 +45,7 @@ def _require_free_logits(name, model):
 
 
 @exercise(
-    "ex-06-batches",
+    "ex-batches",
     hint="`divmod(n, batch_size)` gives the number of full batches and what is left "
     "over.",
     shown="All batches are full but perhaps the last, and `drop_last` drops that one "
@@ -89,7 +89,7 @@ def batches(batch_sizes):
 
 
 @exercise(
-    "ex-06-rule",
+    "ex-rule",
     hint="look at the rows of the legs: what is bright there, what is dark, and what "
     "is beside them? Combine conditions by `&`.",
     shown="For the class that stands out, a rule works. It took thresholds found by "
@@ -174,7 +174,7 @@ def _mistaken_losses(logits, targets):
 
 
 @exercise(
-    "ex-06-cross-entropy",
+    "ex-cross-entropy",
     hint="`log_softmax(dim=1)`, then `[torch.arange(len(targets)), targets]` takes "
     "from each row the entry of the right class.",
     shown="Cross-entropy is log-softmax followed by the negative log-likelihood, and "
@@ -237,7 +237,7 @@ def cross_entropy(cross_entropy, nll_wants, smoothed_reaches_zero):
 
 
 @exercise(
-    "ex-06-output-size",
+    "ex-output-size",
     hint="the output has n + 2p - k + 1 places a side with stride 1; for which p is "
     "that n? And `try: … except … as error:` catches a message.",
     shown="`'same'` means half the kernel, rounded down, at each end; with a stride "
@@ -285,7 +285,7 @@ def output_size(same_padding, refusal):
 
 
 @exercise(
-    "ex-06-settings",
+    "ex-settings",
     hint="the formula of the section on the size of the output, once with the first "
     "number of each pair and the height, once with the second and the width.",
     shown="Pictures stay as many, filters become channels, and each side obeys the "
@@ -355,7 +355,7 @@ def settings(conv_shape):
 
 
 @exercise(
-    "ex-06-avgpool",
+    "ex-avgpool",
     hint="give each axis of the picture two axes, `h // 2` windows and 2 rows in each; "
     "for the convolution, four equal weights, and look up `groups`.",
     shown="Average pooling is a convolution with fixed weights, a stride as long as "
@@ -413,7 +413,7 @@ def avgpool(average_pool, average_by_convolution):
 
 
 @exercise(
-    "ex-06-no-padding",
+    "ex-no-padding",
     hint="an unpadded convolution with a kernel of 3 takes one pixel off at each end, "
     "a pooling halves and rounds down; each happens in both blocks.",
     shown="Without padding 28 pixels become 4, so the linear layer gets 160 numbers "
@@ -502,7 +502,7 @@ def _one_epoch(picture, label, steps, zero_grad=True):
 
 
 @exercise(
-    "ex-06-batch-size",
+    "ex-batch-size",
     hint="model, optimizer and a loader with `drop_last=True` are made anew in each "
     "call; after `train_step`, a `test_step` over all of `dataset`.",
     shown="Larger batches are fewer steps of the same length. A fair comparison gives "
@@ -562,7 +562,7 @@ def batch_size(train_with):
 
 
 @exercise(
-    "ex-06-similar",
+    "ex-similar",
     hint="`pictures[labels == index].mean(dim=0)` is the mean picture of a class; "
     "stack those, and only then subtract.",
     shown="Mean shirts lie near mean pullovers, coats and T-shirts: what a model mixes "
@@ -685,7 +685,7 @@ def _tiny_vgg():
 
 
 @exercise(
-    "ex-06-improve",
+    "ex-improve",
     hint="a subclass of `TinyVGG` may replace `block` only; and `validation_loss` is "
     "`train_at` with `build`, `learn` and `valid` as arguments.",
     shown="Same seed, same pictures, one change, judged by pictures that took no part "

@@ -1,4 +1,4 @@
-"""Misconceptions and other solutions for the exercises of chapter 06."""
+"""What the checkers are tried on: computer vision."""
 
 from . import Case, Mutant
 
@@ -11,7 +11,7 @@ DATA = (
 )
 
 CASES = {
-    "ex-06-batches": Case(
+    "ex-batches": Case(
         mutants=(
             Mutant("if rest and not", "if not", "a batch without a sample"),
             Mutant("rest and not drop_last", "rest", "still there"),
@@ -37,7 +37,7 @@ def batch_sizes(n, batch_size, drop_last=False):
     return tuple(sizes)
 """,
     ),
-    "ex-06-rule": Case(
+    "ex-rule": Case(
         needs=DATA,
         mutants=(
             Mutant(" & (gap < 0.1)", "", "of its finds are trousers"),
@@ -62,7 +62,7 @@ def is_trouser(pictures):
     return torch.tensor([bool(answer) for answer in answers])
 """,
     ),
-    "ex-06-cross-entropy": Case(
+    "ex-cross-entropy": Case(
         mutants=(
             Mutant("(dim=1)", "(dim=0)", "along the samples"),
             Mutant("return -log", "return log", "sign is missing"),
@@ -85,7 +85,7 @@ def cross_entropy(logits, targets):
 nll_wants, smoothed_reaches_zero = "log-probabilities", False
 """,
     ),
-    "ex-06-output-size": Case(
+    "ex-output-size": Case(
         mutants=(
             Mutant("(kernel - 1) // 2", "kernel - 1", "at *both* ends"),
             Mutant("(kernel - 1) // 2", "(kernel - 1) / 2", "divide by `//`"),
@@ -105,7 +105,7 @@ except Exception as reason:
     refusal = reason
 """,
     ),
-    "ex-06-settings": Case(
+    "ex-settings": Case(
         mutants=(
             Mutant("// s + 1", "// s", "the first window counts"),
             Mutant("// s + 1", "/ s + 1", "divide by `//`"),
@@ -133,7 +133,7 @@ def conv_shape(layer, shape):
     return torch.Size([n, len(layer.weight), height, width])
 """,
     ),
-    "ex-06-avgpool": Case(
+    "ex-avgpool": Case(
         mutants=(
             Mutant(
                 "(n, c, h // 2, 2, w // 2, 2).mean(dim=(3, 5))",
@@ -165,7 +165,7 @@ def average_by_convolution(x):
     return torch.cat([layer(x[:, [c]]) for c in range(x.shape[1])], dim=1)
 """,
     ),
-    "ex-06-no-padding": Case(
+    "ex-no-padding": Case(
         mutants=(
             Mutant("side - 2 - 2", "side", "right *with* padding 1"),
             Mutant("side - 2 - 2", "side - 2", "counts one convolution"),
@@ -219,7 +219,7 @@ class Bare(nn.Module):
 unpadded = Bare()
 """,
     ),
-    "ex-06-batch-size": Case(
+    "ex-batch-size": Case(
         needs=(*STEPS, "model-v0"),
         mutants=(
             Mutant(", drop_last=True", "", "one too many"),
@@ -262,7 +262,7 @@ def train_with(dataset, size):
     return [steps, F.cross_entropy(net(dataset.tensors[0]), dataset.tensors[1])]
 """,
     ),
-    "ex-06-similar": Case(
+    "ex-similar": Case(
         mutants=(
             Mutant(".sqrt()", "", "the root is missing"),
             Mutant(
@@ -298,7 +298,7 @@ def mean_distances(pictures, labels, reference):
     return torch.cdist(means, means[reference][None])[:, 0] / size**0.5
 """,
     ),
-    "ex-06-improve": Case(
+    "ex-improve": Case(
         needs=(*STEPS, "model-tinyvgg"),
         mutants=(
             Mutant(

@@ -1,9 +1,9 @@
-"""Misconceptions and other solutions for the exercises of chapter 07."""
+"""What the checkers are tried on: CIFAR-10."""
 
 from . import Case, Mutant
 
 CASES = {
-    "ex-07-count": Case(
+    "ex-count-parameters": Case(
         mutants=(
             Mutant("first * (3 * 25 + 1)", "first * (25 + 1)", "three colours"),
             Mutant("(first * 25 + 1)", "(6 * 25 + 1)", "still takes 6 channels"),
@@ -22,7 +22,7 @@ def count(first, second):
     return torch.tensor(sizes).sum()
 """,
     ),
-    "ex-07-undo": Case(
+    "ex-undo": Case(
         mutants=(
             Mutant(".round()", "", "cut off at the point"),
             Mutant(" * 255", "", "multiplied by 255"),
@@ -52,7 +52,7 @@ def undo(images, mean, std):
     return (scaled + 0.5).astype(np.uint8)
 """,
     ),
-    "ex-07-reports": Case(
+    "ex-reports": Case(
         mutants=(
             Mutant(
                 "len(losses), every)", "len(losses) - every + 1, every)", "newest state"
@@ -90,7 +90,7 @@ def running_means(losses, every):
     return tuple(pairs)
 """,
     ),
-    "ex-07-per-class": Case(
+    "ex-per-class": Case(
         mutants=(
             Mutant("/ truth.bincount", "/ predicted.bincount", "that is precision"),
             Mutant(
@@ -117,7 +117,7 @@ def class_accuracy(predicted, truth, classes):
     return torch.stack([right[truth == c].mean() for c in range(classes)])
 """,
     ),
-    "ex-07-split": Case(
+    "ex-split": Case(
         mutants=(
             Mutant(
                 "round(share * len(members))", "int(share * len(members))", "round the"
@@ -158,7 +158,7 @@ def stratified_split(labels, share, generator):
     return chosen.nonzero()[:, 0], (~chosen).nonzero()[:, 0]
 """,
     ),
-    "ex-07-patience": Case(
+    "ex-patience": Case(
         mutants=(
             Mutant("loss < losses", "loss <= losses", "counts as better"),
             Mutant("losses[best - 1]", "losses[epoch - 2]", "the one before it"),
@@ -200,7 +200,7 @@ def stopping(losses, patience):
     return [best_epoch, torch.tensor(epoch)]
 """,
     ),
-    "ex-07-devices": Case(
+    "ex-devices": Case(
         needs=("imports", "net"),
         mutants=(
             Mutant(
@@ -221,7 +221,7 @@ def logits_on(name, parameters, images):
     return model(images.to(name)).detach().to("cpu")
 """,
     ),
-    "ex-07-ensemble": Case(
+    "ex-ensemble": Case(
         mutants=(
             Mutant(
                 "each = [model.eval()(x).softmax(dim=1) for model in members]\n"

@@ -1,11 +1,11 @@
-"""Misconceptions for the exercises of chapter 09."""
+"""What the checkers are tried on: first fastai model."""
 
 from . import Case, Mutant
 
 SAMPLE = ("imports", "untar")
 
 CASES = {
-    "ex-09-count": Case(
+    "ex-count-images": Case(
         needs=SAMPLE,
         mutants=(
             Mutant(
@@ -37,7 +37,7 @@ def count_pictures(path):
     return Counter(file.parent.relative_to(path).as_posix() for file in found)
 """,
     ),
-    "ex-09-label": Case(
+    "ex-label": Case(
         needs=SAMPLE,
         mutants=(
             Mutant(
@@ -70,7 +70,7 @@ block = DataBlock(
 dls_words = block.dataloaders(path / "train", num_workers=0)
 """,
     ),
-    "ex-09-epochs": Case(
+    "ex-epochs": Case(
         mutants=(
             Mutant("epochs + freeze_epochs", "epochs", "frozen epochs are missing"),
             Mutant("epochs + freeze_epochs", "epochs + 1", "only the default"),
@@ -82,7 +82,7 @@ def epochs_run(epochs, freeze_epochs=1):
     return sum([epochs, freeze_epochs])
 """,
     ),
-    "ex-09-batches": Case(
+    "ex-how-many-batches": Case(
         mutants=(
             Mutant("-(-items // bs)", "items // bs + 1", "leaves nothing"),
             Mutant("if drop_last", "if not drop_last", "wrong way round"),
@@ -96,7 +96,7 @@ def batches(items, bs, drop_last):
     return (math.floor if drop_last else math.ceil)(items / bs)
 """,
     ),
-    "ex-09-worst": Case(
+    "ex-worst": Case(
         mutants=(
             Mutant(".argmin()", ".argmax()", "the best answer"),
             Mutant(
@@ -120,7 +120,7 @@ def worst_answer(probabilities, truth):
     return losses.topk(1).indices[0]
 """,
     ),
-    "ex-09-table": Case(
+    "ex-trust-table": Case(
         needs=(*SAMPLE, "read-labels"),
         mutants=(
             Mutant("[3, 7]", "[7, 3]", "the other way round"),
@@ -139,7 +139,7 @@ dls_table = ImageDataLoaders.from_csv(path, valid_pct=0.2, seed=4321, num_worker
 digits = ("3", "7")
 """,
     ),
-    "ex-09-residual": Case(
+    "ex-residual": Case(
         mutants=(
             Mutant("self.layers(x) + x", "self.layers(x)", "Nothing of the input"),
             Mutant(
@@ -170,7 +170,7 @@ class Residual(torch.nn.Module):
         return (x + new).clamp(min=0)
 """,
     ),
-    "ex-09-freeze": Case(
+    "ex-freeze-body": Case(
         mutants=(
             Mutant(
                 "p.requires_grad_(isinstance(module, torch.nn.BatchNorm2d))",

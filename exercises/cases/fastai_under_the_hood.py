@@ -1,4 +1,4 @@
-"""What the checkers of chapter 10 are tried on."""
+"""What the checkers are tried on: fastai under the hood."""
 
 from . import Case, Mutant
 
@@ -12,7 +12,7 @@ TINY = (
 CLIP = "nn.utils.clip_grad_norm_(self.learn.model.parameters(), self.max_norm)"
 
 CASES = {
-    "ex-10-grey": Case(
+    "ex-grey": Case(
         mutants=(
             Mutant("PILImageBW", "PILImage", "three numbers a pixel"),
             Mutant(" / 255", "", "still run up to 255"),
@@ -28,7 +28,7 @@ def as_input(file):
     return to_tensor(Image.open(file).convert("L")).unsqueeze(0).to(device)
 """,
     ),
-    "ex-10-absolute": Case(
+    "ex-absolute": Case(
         mutants=(
             Mutant(".mean(dim=(1, 2))", ".mean()", "one number for all pictures"),
             Mutant(".abs()", "", "with their signs"),
@@ -55,7 +55,7 @@ def accuracy_3_or_7(distance, pictures, templates):
     return right / sum(map(len, pictures.values()))
 """,
     ),
-    "ex-10-shapes": Case(
+    "ex-flattened-size": Case(
         mutants=(
             Mutant("side //= 2", "side /= 2", "whole rows only"),
             Mutant("side //= 2", "side = -(-side // 2)", "was rounded up"),
@@ -71,7 +71,7 @@ def flattened(side, channels):
     return torch.tensor(body(torch.zeros(1, 1, side, side)).numel())
 """,
     ),
-    "ex-10-stop": Case(
+    "ex-stop": Case(
         needs=TINY,
         mutants=(
             Mutant("order = TinyRecorder.order + 1", "order = 0", "see `order`"),
@@ -92,7 +92,7 @@ class StopBelow(TinyCallback):
             raise Cancel("fit")
 """,
     ),
-    "ex-10-clip": Case(
+    "ex-clip": Case(
         needs=TINY,
         mutants=(
             Mutant("before_step", "after_step", "too early or too late"),
@@ -135,7 +135,7 @@ class Clip(TinyCallback):
             gradient.mul_((self.most / norm).clamp(max=1))
 """,
     ),
-    "ex-10-flat": Case(
+    "ex-flat": Case(
         needs=("imports", "one-cycle-code"),
         mutants=(
             Mutant("0.75)", "0.25)", "it is flat until there"),
@@ -154,7 +154,7 @@ def flat_cosine(t, top):
     return torch.tensor(weight * top + (1 - weight) * top / 100_000).double()
 """,
     ),
-    "ex-10-all-digits": Case(
+    "ex-all-digits": Case(
         needs=TINY,
         mutants=(
             Mutant(

@@ -1,4 +1,4 @@
-"""What the checkers of chapter 12 are tried on."""
+"""What the checkers are tried on: lightning."""
 
 from . import Case, Mutant
 
@@ -6,7 +6,7 @@ TRAINER = ("imports", "quiet", "make-trainer")
 MLP = ("imports", "ex-module-code")
 
 CASES = {
-    "ex-12-steps": Case(
+    "ex-trainer-steps": Case(
         mutants=(
             Mutant("-(-4000 // batch_size)", "(4000 // batch_size)", "rounds down"),
             Mutant("epochs * -(-4000 //", "-(-epochs * 4000 //", "ends each epoch"),
@@ -25,7 +25,7 @@ def steps(epochs, batch_size):
     return torch.tensor(sum(math.ceil(4000 / batch_size) for _ in range(epochs)))
 """,
     ),
-    "ex-12-own": Case(
+    "ex-own-classifier": Case(
         mutants=(
             Mutant(
                 "F.cross_entropy(self(inputs)",
@@ -82,7 +82,7 @@ class LitMLP(L.LightningModule):
         return [torch.optim.AdamW(self.parameters(), lr=2e-3)]
 """,
     ),
-    "ex-12-schedule": Case(
+    "ex-schedule": Case(
         needs=MLP,
         mutants=(
             Mutant('"interval": "step"', '"interval": "epoch"', "once an epoch"),
@@ -114,7 +114,7 @@ class Scheduled(LitMLP):
         return super().training_step(batch, batch_idx)
 """,
     ),
-    "ex-12-callback": Case(
+    "ex-count-samples": Case(
         mutants=(
             Mutant("+= len(batch[1])", "+= 1", "these are the batches"),
             Mutant("+= len(batch[1])", "+= len(batch)", "a batch is a pair"),
@@ -143,7 +143,7 @@ class CountSamples(L.Callback):
         self.sizes.append(batch[0].shape[0])
 """,
     ),
-    "ex-12-resume": Case(
+    "ex-continue": Case(
         needs=TRAINER,
         mutants=(
             Mutant(", ckpt_path=path", "", "the file was never read"),
@@ -171,7 +171,7 @@ def continue_from(path, model, loader, epochs):
     return trainer
 """,
     ),
-    "ex-12-order": Case(
+    "ex-order": Case(
         needs=("imports", "tiny-trainer"),
         mutants=(
             Mutant(

@@ -1,4 +1,4 @@
-"""Misconceptions and other solutions for the exercises of chapter 05."""
+"""What the checkers are tried on: classification."""
 
 from . import Case, Mutant
 
@@ -19,7 +19,7 @@ RINGS = (
 BLOBS = (*RINGS, "blobs-make", "blobs-split-code", "blob-model-class", "blob-loss-code")
 
 CASES = {
-    "ex-05-loss-by-hand": Case(
+    "ex-loss-by-hand": Case(
         mutants=(
             Mutant("1 / (1 + torch.exp(-z))", "z", "something that is no probability"),
             Mutant("= -(labels", "= (labels", "below zero"),
@@ -37,7 +37,7 @@ def bce_by_hand(z, labels):
     return [each, sum(each.tolist()) / len(each)]
 """,
     ),
-    "ex-05-collapse": Case(
+    "ex-collapse": Case(
         mutants=(
             Mutant("layer.weight @ weight", "weight @ layer.weight", "on the left"),
             Mutant(
@@ -65,7 +65,7 @@ def collapse(layers):
     return one
 """,
     ),
-    "ex-05-stratify": Case(
+    "ex-stratify": Case(
         mutants=(
             Mutant("[1].sum()", "[0].sum()", "counted in the training set"),
             Mutant(", stratify=rare_y)", ")", "varies from seed to seed"),
@@ -83,7 +83,7 @@ for seed in range(50):
 unshuffled = rare_y[-200:].sum()
 """,
     ),
-    "ex-05-scores": Case(
+    "ex-scores": Case(
         mutants=(
             Mutant(
                 "right / matrix.sum(dim=0), right / matrix.sum(dim=1)",
@@ -108,7 +108,7 @@ def scores(matrix):
     return torch.stack(precision), torch.stack(recall)
 """,
     ),
-    "ex-05-rate": Case(
+    "ex-rate": Case(
         needs=(*RINGS, "v2-class"),
         mutants=(
             Mutant("    torch.manual_seed(42)\n", "", "after seed 42"),
@@ -134,7 +134,7 @@ def last_loss(make_optimizer, epochs=1000):
         return loss_fn(net(X_train).flatten(), y_train)
 """,
     ),
-    "ex-05-spread": Case(
+    "ex-spread": Case(
         needs=BLOBS,
         mutants=(
             Mutant("cluster_std=spread", "cluster_std=1.5", "reach `make_blobs`"),
@@ -165,7 +165,7 @@ def blob_accuracy(spread):
         return (net(c).argmax(1).cpu().numpy() == d).mean()
 """,
     ),
-    "ex-05-blob-relu": Case(
+    "ex-blob-relu": Case(
         needs=BLOBS,
         mutants=(
             Mutant(", activation=nn.ReLU", "", "without a bend"),
@@ -189,7 +189,7 @@ for _ in range(100):
     record_relu["train_loss"].append(loss.detach())
 """,
     ),
-    "ex-05-blob-rate": Case(
+    "ex-blob-rate": Case(
         needs=BLOBS,
         mutants=(
             Mutant("    torch.manual_seed(42)\n", "", "directly before the model"),
@@ -219,7 +219,7 @@ def last_blob_loss(lr, hidden_units):
     return loss
 """,
     ),
-    "ex-05-moons": Case(
+    "ex-moons": Case(
         needs=(*RINGS, "blobs-make", "blob-model-class"),
         mutants=(
             Mutant("(nn.Identity, nn.ReLU)", "(nn.Identity, nn.Identity)", "is affine"),
@@ -258,7 +258,7 @@ for layers in (
 (moon_linear, linear_accuracy), (moon_relu, relu_accuracy) = answers
 """,
     ),
-    "ex-05-real": Case(
+    "ex-real": Case(
         needs=(*RINGS, "blobs-make", "blob-model-class"),
         mutants=(
             Mutant(
@@ -304,7 +304,7 @@ raw_accuracy, scaled_accuracy = ((one == d).float().mean() for one in answers)
 scaled_recall = recall_score(d, answers[1])
 """,
     ),
-    "ex-05-overfit": Case(
+    "ex-overfit": Case(
         needs=RINGS,
         mutants=(
             Mutant("    model.eval()\n", "", "evaluation mode was forgotten"),
@@ -349,7 +349,7 @@ def score(model, X, y):
     return {"accuracy": right, "loss": F.binary_cross_entropy_with_logits(z, y)}
 """,
     ),
-    "ex-05-multi-label": Case(
+    "ex-multi-label": Case(
         needs=(*RINGS, "blobs-make", "blob-model-class"),
         mutants=(
             Mutant("mean(dim=0)", "mean()", "one number"),

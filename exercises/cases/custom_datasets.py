@@ -1,4 +1,4 @@
-"""Misconceptions and other solutions for the exercises of chapter 08."""
+"""What the checkers are tried on: custom datasets."""
 
 from . import Case, Mutant
 
@@ -12,7 +12,7 @@ CLASSES = (
 )
 
 CASES = {
-    "ex-08-batches": Case(
+    "ex-last-batch": Case(
         mutants=(
             Mutant(
                 "[min(batch_size, n - start) for start in range(0, n, batch_size)]",
@@ -39,7 +39,7 @@ def batch_sizes(n, batch_size):
     return tuple(len(part) for part in torch.arange(n).split(batch_size))
 """,
     ),
-    "ex-08-random": Case(
+    "ex-random": Case(
         mutants=(
             Mutant("sorted(paths)", "list(paths)", "in another order"),
             Mutant("random.Random(seed)", "random.Random(seed or None)", "seed 0"),
@@ -68,7 +68,7 @@ def pick(paths, n, seed):
     return tuple([ordered[i], ordered[i].parts[-2]] for i in order)
 """,
     ),
-    "ex-08-transforms": Case(
+    "ex-transforms": Case(
         mutants=(
             Mutant(
                 "list(transform.transforms)", "transform.transforms", "gets shorter"
@@ -87,7 +87,7 @@ def without(transform, step, picture):
     return v2.Compose(kept)(picture)
 """,
     ),
-    "ex-08-one": Case(
+    "ex-one-batch": Case(
         mutants=(
             Mutant(".unsqueeze(0)", "", "without a batch axis"),
             Mutant(".unsqueeze(0)", ".unsqueeze(-1)", "comes in front"),
@@ -106,7 +106,7 @@ def predict_one(model, image):
     return [top.indices, top.values]
 """,
     ),
-    "ex-08-mean": Case(
+    "ex-mean": Case(
         mutants=(
             Mutant(
                 "np.average(scores, weights=sizes)", "np.mean(scores)", "same weight"
@@ -138,7 +138,7 @@ def mean_accuracy(scores, sizes):
     return torch.tensor(right / sum(sizes), dtype=torch.float64)
 """,
     ),
-    "ex-08-workers": Case(
+    "ex-workers": Case(
         mutants=(
             Mutant("range(most + 1)", "range(most)", "ends before"),
             Mutant("range(most + 1)", "range(1, most + 1)", "often best"),
@@ -162,7 +162,7 @@ def best_workers(measure, most):
     return np.argmin(np.median(seconds, axis=0))
 """,
     ),
-    "ex-08-augment": Case(
+    "ex-augment": Case(
         mutants=(
             Mutant("return unchanged / draws", "return unchanged", "divided by the"),
             Mutant(
@@ -210,7 +210,7 @@ def unchanged_share(augment, picture, draws):
     return (results == picture).flatten(1).all(dim=1).float().mean()
 """,
     ),
-    "ex-08-table": Case(
+    "ex-table": Case(
         needs=FOLDERS,
         mutants=(
             Mutant(
@@ -254,7 +254,7 @@ class TableDataset(Dataset):
         return self.transform(image), torch.tensor(self.classes.index(row["label"]))
 """,
     ),
-    "ex-08-longer": Case(
+    "ex-longer": Case(
         mutants=(
             Mutant(
                 "            start = 0\n        elif",
@@ -281,7 +281,7 @@ def starts(losses, chance, margin=0.05):
     return 0 if start > len(losses) else start
 """,
     ),
-    "ex-08-technique": Case(
+    "ex-technique": Case(
         mutants=(
             Mutant("image.clone()", "image", "Work on a copy"),
             Mutant("result[:, row", "result[0, row", "The channels have different"),
@@ -335,7 +335,7 @@ def cutout(image, side):
     return image.masked_fill(inside, 0)
 """,
     ),
-    "ex-08-any-file": Case(
+    "ex-any-file": Case(
         mutants=(
             Mutant(', mode="RGB"', "", "ask for RGB"),
             Mutant(", apply_exif_orientation=True", "", "on its side"),
@@ -373,7 +373,7 @@ def load_any(path):
     return torch.from_numpy(np.array(upright)).permute(2, 0, 1)
 """,
     ),
-    "ex-08-many": Case(
+    "ex-many-files": Case(
         needs=CLASSES,
         mutants=(
             Mutant(".to(device).eval()", ".to(device)", "dropout is still at work"),
@@ -414,7 +414,7 @@ def predict_files(model, paths, transform):
     return pd.DataFrame(table | {"predicted": best})
 """,
     ),
-    "ex-08-model": Case(
+    "ex-own-model": Case(
         mutants=(
             Mutant(
                 "test_step(model, valid_loader",

@@ -1,4 +1,4 @@
-"""Checkers for the exercises of chapter 10."""
+"""Checkers for the exercises: fastai under the hood."""
 
 import math
 import random
@@ -12,7 +12,7 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-from ._engine import call, exercise, explain, require
+from helpers.exercises import call, exercise, explain, require
 
 
 class _Spy:
@@ -49,7 +49,7 @@ def _train(learner_class, cbs, epochs, lr=0.02, seed=0, sizes=(8, 8, 3)):
 
 
 @exercise(
-    "ex-10-grey",
+    "ex-grey",
     hint="`PILImageBW` opens a picture as grey; `[None]` adds a dimension.",
     shown="Whatever the file holds, the network gets one channel of numbers from 0 to "
     "1, in a batch of one.",
@@ -104,7 +104,7 @@ def grey(as_input):
 
 
 @exercise(
-    "ex-10-absolute",
+    "ex-absolute",
     hint="`mse` with another function of the difference; the second function compares "
     "two distances for each picture.",
     shown="A distance is an argument like any other, and the share is one over all "
@@ -174,7 +174,7 @@ def _squares(pictures, template):
 
 
 @exercise(
-    "ex-10-shapes",
+    "ex-flattened-size",
     hint="follow the side of the picture through the blocks; only the last number of "
     "filters is left at the end.",
     shown="Padding keeps the side, each pooling halves it and drops the odd row.",
@@ -223,7 +223,7 @@ def shapes(flattened):
 
 
 @exercise(
-    "ex-10-stop",
+    "ex-stop",
     hint="the event is `after_epoch`; the recorder writes its row at the same event, "
     "and callbacks are called in the order of `order`.",
     shown="A callback that comes after the recorder may use its row and end the "
@@ -287,7 +287,7 @@ def stop(StopBelow, TinyLearner):
 
 
 @exercise(
-    "ex-10-clip",
+    "ex-clip",
     hint="the gradient is there after `backward` and used by the step; `self.learn` "
     "leads to the model.",
     shown="All gradients together got the length `max_norm` where they were longer, "
@@ -344,7 +344,7 @@ def clip(Clip, TinyLearner):
 
 
 @exercise(
-    "ex-10-flat",
+    "ex-flat",
     hint="`one_cycle` has the peak at `pct_start`, and nobody says that the start must "
     "lie below the peak.",
     shown="A flat start is a cycle that does not rise.",
@@ -380,7 +380,7 @@ def flat(flat_cosine):
 
 
 @exercise(
-    "ex-10-all-digits",
+    "ex-all-digits",
     hint="begin a list when the validation begins, add to it after each of its "
     "batches, divide when it is over.",
     shown="A metric is a callback: it collects while the learner validates.",

@@ -1,9 +1,9 @@
-"""Misconceptions and other solutions for the exercises of chapter 02."""
+"""What the checkers are tried on: tensors."""
 
 from . import Case, Mutant
 
 CASES = {
-    "ex-02-slices": Case(
+    "ex-slices": Case(
         mutants=(
             Mutant("pictures[0]", "pictures[:, 0]", "the batch comes first"),
             Mutant("pictures[:, 1]\n", "pictures[1]\n", "the second picture"),
@@ -20,7 +20,7 @@ coarse = pictures[:, :, range(0, 28, 2)][..., range(0, 28, 2)]
 green_kept = pictures.narrow(1, 1, 1)
 """,
     ),
-    "ex-02-linear": Case(
+    "ex-linear": Case(
         mutants=(
             Mutant("weight.T", "weight", "has to be transposed"),
             Mutant(" + bias", "", "The bias is missing"),
@@ -31,7 +31,7 @@ def linear_by_hand(x, weight, bias):
     return torch.einsum("...i,oi->...o", x, weight) + bias
 """,
     ),
-    "ex-02-factories": Case(
+    "ex-factories": Case(
         mutants=(
             Mutant("torch.eye(3)", "torch.ones(3, 3)", "ones everywhere"),
             Mutant("7.0)", "7)", "holds integers"),
@@ -47,7 +47,7 @@ fifths = torch.tensor([0, 0.25, 0.5, 0.75, 1])
 noise = torch.normal(5, 2, size=(2, 4))
 """,
     ),
-    "ex-02-shapes": Case(
+    "ex-shapes": Case(
         mutants=(
             Mutant("a @ b", "a", "the inner sizes meet"),
             Mutant("a + c", "c + b[:4, :1]", "are stretched"),
@@ -69,7 +69,7 @@ shapes = {
 }
 """,
     ),
-    "ex-02-standardise": Case(
+    "ex-standardise": Case(
         mutants=(
             Mutant("dim=0", "dim=1, keepdim=True", "The rows have been"),
             Mutant("dim=0", "dim=1", "does not fit the columns"),
@@ -88,7 +88,7 @@ def standardise(table):
     return torch.stack(columns, dim=1)
 """,
     ),
-    "ex-02-pictures": Case(
+    "ex-pictures": Case(
         mutants=(
             Mutant(
                 "permute(0, 3, 1, 2).contiguous()",
@@ -107,7 +107,7 @@ def to_model_input(pictures):
     return torch.stack(scaled, dim=1)
 """,
     ),
-    "ex-02-memory": Case(
+    "ex-memory": Case(
         mutants=(
             Mutant(
                 "a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()",
@@ -145,7 +145,7 @@ x = torch.arange(12).reshape(3, 4)
 shared = {name: shares_memory(x, eval(name)) for name in shared}
 """,
     ),
-    "ex-02-nearest": Case(
+    "ex-nearest": Case(
         mutants=(
             Mutant("argmin(dim=1)", "argmin(dim=0)", "one answer for each centroid"),
             Mutant("argmin(dim=1)", "argmax(dim=1)", "furthest away"),

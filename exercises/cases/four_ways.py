@@ -1,11 +1,11 @@
-"""What the checkers of chapter 13 are tried on."""
+"""What the checkers are tried on: four ways."""
 
 from . import Case, Mutant
 
 WAYS = ("imports", "recording-loss")
 
 CASES = {
-    "ex-13-steps": Case(
+    "ex-global-batch": Case(
         mutants=(
             Mutant("return processes * batch", "return batch", "of one process; all"),
             Mutant("ceil(samples / processes)", "samples // processes", "left out"),
@@ -23,7 +23,7 @@ def steps_per_epoch(samples, processes, batch):
     return torch.tensor(-(-samples // global_batch(processes, batch)))
 """,
     ),
-    "ex-13-accumulate": Case(
+    "ex-accumulate": Case(
         mutants=(
             Mutant("(loss * len(y) / len(targets))", "loss", "the sum of the"),
             Mutant(
@@ -65,7 +65,7 @@ def accumulate(model, inputs, targets, size):
         loss.div(len(inputs)).backward()
 """,
     ),
-    "ex-13-shares": Case(
+    "ex-shares": Case(
         mutants=(
             Mutant(
                 "gradients) / len(shares)",
@@ -96,7 +96,7 @@ def ddp_gradient(model, inputs, targets, shares):
 ratio = torch.tensor(3)
 """,
     ),
-    "ex-13-shuffle": Case(
+    "ex-shuffle": Case(
         mutants=(
             Mutant("self.epoch += 1", "pass", "Two epochs have the same order"),
             Mutant(", generator=generator", "", "global generator"),
@@ -142,7 +142,7 @@ class EpochSampler(torch.utils.data.Sampler):
         return (int(index) for index in self.indices[drawn.argsort()])
 """,
     ),
-    "ex-13-callback": Case(
+    "ex-gradient-norms": Case(
         mutants=(
             Mutant("after_backward", "after_batch", "of them are zero"),
             Mutant("after_backward", "after_loss", "`.grad` is None"),
@@ -166,7 +166,7 @@ class GradientNorms(Callback):
         self.norms.append(torch.nn.utils.get_total_norm(tensors))
 """,
     ),
-    "ex-13-fifth": Case(
+    "ex-fifth": Case(
         needs=WAYS,
         mutants=(
             Mutant("p.sub_(b, alpha=RATE)", "p.sub_(g, alpha=RATE)", "without moment"),
@@ -223,7 +223,7 @@ def functional_way(model, train_loader, valid_loader, loss_fn):
                 loss_fn(model(x.to(device)), y.to(device))
 """,
     ),
-    "ex-13-project": Case(
+    "ex-project": Case(
         mutants=(
             Mutant(
                 """    for way in ways:

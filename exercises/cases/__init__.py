@@ -1,4 +1,4 @@
-"""What each checker is tried on: one module a chapter, named as in the helpers.
+"""What each checker is tried on: one module for each module of checkers, of the same name.
 
 `CASES` maps the label of an exercise to a `Case`.
 """

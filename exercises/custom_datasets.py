@@ -1,4 +1,4 @@
-"""Checkers for the exercises of chapter 08."""
+"""Checkers for the exercises: custom datasets."""
 
 import math
 import random
@@ -16,7 +16,7 @@ from torchvision.transforms import v2
 
 from helpers.device import get_device
 
-from ._engine import call, exercise, explain, require
+from helpers.exercises import call, exercise, explain, require
 
 
 def _number(value, text):
@@ -39,7 +39,7 @@ def _folder():
 
 
 @exercise(
-    "ex-08-batches",
+    "ex-last-batch",
     hint="where does each batch begin, and how many samples are left from there on?",
     shown="All batches are full but the last, which has what is left; it may be a "
     "single sample, and it is never empty.",
@@ -82,7 +82,7 @@ def batches(batch_sizes):
 
 
 @exercise(
-    "ex-08-random",
+    "ex-random",
     hint="sort the paths first, and let `random.Random(seed)` do the drawing.",
     shown="A seed repeats a draw only where it is drawn from the same order, and a "
     "generator of its own leaves all other draws alone.",
@@ -184,7 +184,7 @@ def _applied(steps, picture):
 
 
 @exercise(
-    "ex-08-transforms",
+    "ex-transforms",
     hint="`list(transform.transforms)` is a list of the steps that you may change; "
     "apply what remains to the picture, one after the other.",
     shown="Without `Resize` the file keeps its size, without `ToImage` there is no "
@@ -247,7 +247,7 @@ def transforms(without):
 
 
 @exercise(
-    "ex-08-workers",
+    "ex-workers",
     hint="for each number of workers collect three measurements, take their median, "
     "and let `min` find the number with the smallest.",
     shown="How many workers pay is measured, not known: the answer depends on the "
@@ -347,7 +347,7 @@ class _Changing:
 
 
 @exercise(
-    "ex-08-augment",
+    "ex-augment",
     hint="draw once, and compare with `torch.equal`; do so `draws` times and count.",
     shown="Identity is one of fourteen operations, and others change nothing at their "
     "weakest, so more draws than every fourteenth are the picture itself.",
@@ -451,7 +451,7 @@ class _Watched(nn.Module):
 
 
 @exercise(
-    "ex-08-one",
+    "ex-one-batch",
     hint="`unsqueeze(0)` makes a batch of one, and the batch goes to the device; then "
     "softmax, and the largest.",
     shown="One picture is a batch of one, and an untrained model is about as sure of "
@@ -517,7 +517,7 @@ def one_picture(predict_one):
 
 
 @exercise(
-    "ex-08-mean",
+    "ex-mean",
     hint="how many pictures of each batch are right? Add these, and divide by all "
     "pictures.",
     shown="Weighted by size, the mean over batches is the accuracy over pictures, "
@@ -565,7 +565,7 @@ def mean(mean_accuracy):
 
 
 @exercise(
-    "ex-08-table",
+    "ex-table",
     hint="keep the paths and the numbers of the classes in two lists in `__init__`; "
     "the picture is opened in `__getitem__`.",
     shown="A Dataset is a length and an access by position; where names and labels "
@@ -648,7 +648,7 @@ def table(TableDataset):
 
 
 @exercise(
-    "ex-08-longer",
+    "ex-longer",
     hint="go through the epochs and remember where the losses went below the line; "
     "forget it when one of them comes back.",
     shown="A dip is not yet learning: the start is where the loss leaves chance for "
@@ -726,7 +726,7 @@ def longer(starts):
 
 
 @exercise(
-    "ex-08-technique",
+    "ex-technique",
     hint="copy the picture, draw a row and a column for the upper left corner, and "
     "paint `[:, row : row + side, column : column + side]`.",
     shown="A missing corner leaves the label true, and no single spot of a picture can "
@@ -811,7 +811,7 @@ def technique(cutout):
 
 
 @exercise(
-    "ex-08-any-file",
+    "ex-any-file",
     hint="`mode` settles the channels; `apply_exif_orientation` is the argument that "
     "turns a picture upright.",
     shown="Channels, type and orientation are a property of the file; after this one "
@@ -910,7 +910,7 @@ class _Mean(nn.Module):
 
 
 @exercise(
-    "ex-08-many",
+    "ex-many-files",
     hint="stack the transformed pictures of 25 paths, collect the probabilities, and "
     "make the table when all are there.",
     shown="A table of probabilities keeps what a list of names throws away: how sure "
@@ -1020,7 +1020,7 @@ def _candidate(labels, valid, test, sure):
 
 
 @exercise(
-    "ex-08-model",
+    "ex-own-model",
     hint="`test_step` on the validation loader gives each loss; `min` over the "
     "dictionary, by its values, names the model.",
     shown="The validation set did the choosing, so the test set has flattered no "

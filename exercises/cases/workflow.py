@@ -1,4 +1,4 @@
-"""Misconceptions and other solutions for the exercises of chapter 04."""
+"""What the checkers are tried on: workflow."""
 
 from . import Case, Mutant
 
@@ -6,7 +6,7 @@ LINE = ("imports", "make-line", "split-80-20", "linear-regression-model")
 TRAINED = (*LINE, "train-and-test")
 
 CASES = {
-    "ex-04-three-sets": Case(
+    "ex-three-sets": Case(
         needs=("imports", "make-line"),
         mutants=(
             Mutant("round(train * len(X))", "int(train * len(X))", "`int` cuts off"),
@@ -27,7 +27,7 @@ def three_way_split(X, y, train, validation):
     return tuple(part for pair in pairs for part in pair)
 """,
     ),
-    "ex-04-seeds": Case(
+    "ex-seeds": Case(
         needs=LINE,
         mutants=(
             Mutant(
@@ -54,7 +54,7 @@ def initial_parameters(seed):
     return [float(state[name]) for name in ("weights", "bias")]
 """,
     ),
-    "ex-04-no-seed": Case(
+    "ex-no-seed": Case(
         needs=(*TRAINED, "linear-model"),
         mutants=(
             Mutant(
@@ -88,7 +88,7 @@ for model in models:
 finishes = [both(model) for model in models]
 """,
     ),
-    "ex-04-plane": Case(
+    "ex-plane": Case(
         needs=TRAINED,
         mutants=(
             Mutant("out_features=1)", "out_features=1, bias=False)", "has no bias"),
@@ -115,7 +115,7 @@ for _ in range(500):
     optimizer.step()
 """,
     ),
-    "ex-04-mse": Case(
+    "ex-resting-loss": Case(
         needs=TRAINED,
         mutants=(
             Mutant("nn.L1Loss()(model", "loss_fn(model", "the mean of the squares"),
@@ -137,7 +137,7 @@ def mae_after(loss_fn, lr, epochs=400):
         return (y_test - model(X_test)).abs().mean()
 """,
     ),
-    "ex-04-best": Case(
+    "ex-best": Case(
         needs=LINE,
         mutants=(
             Mutant(
@@ -185,7 +185,7 @@ best_model = LinearRegressionModel()
 best_model.load_state_dict(best_state)
 """,
     ),
-    "ex-04-resume": Case(
+    "ex-resume": Case(
         needs=(*TRAINED, "model-0", "save-state"),
         mutants=(
             Mutant(
@@ -254,7 +254,7 @@ third.load_state_dict(together["sgd"])
 advance(resumed, third, 100 - together["done"])
 """,
     ),
-    "ex-04-from-memory": Case(
+    "ex-from-memory": Case(
         needs=(*LINE, "model-0", "save-state"),
         mutants=(
             Mutant(

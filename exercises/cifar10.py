@@ -1,4 +1,4 @@
-"""Checkers for the exercises of chapter 07."""
+"""Checkers for the exercises: CIFAR-10."""
 
 import random
 import warnings
@@ -9,7 +9,7 @@ from torch import nn
 
 from helpers.device import available_devices
 
-from ._engine import call, exercise, explain, require
+from helpers.exercises import call, exercise, explain, require
 
 
 def _tensor(value, what):
@@ -34,7 +34,7 @@ def _parameters(first, second, bias=1, colours=3, between=None, flat=None):
 
 
 @exercise(
-    "ex-07-count",
+    "ex-count-parameters",
     hint="begin with the five lines of the count for 6 and 16, and ask of each 3, 6, "
     "16 and 400 where it comes from.",
     shown="Two numbers change three layers: each layer's outputs are the next one's "
@@ -77,7 +77,7 @@ def count(count):
 
 
 @exercise(
-    "ex-07-undo",
+    "ex-undo",
     hint="the steps of the transform, backwards, each undone: from normalised to 0 … "
     "1, to 0 … 255, to whole numbers, to channels last.",
     shown="Normalising loses nothing, as long as the six numbers are kept and the "
@@ -148,7 +148,7 @@ def undo(undo):
 
 
 @exercise(
-    "ex-07-reports",
+    "ex-reports",
     hint="`range(0, len(losses), every)` gives where each part begins, and a slice may "
     "reach beyond the end.",
     shown="Every batch is in exactly one report, and each mean is divided by the "
@@ -216,7 +216,7 @@ def reports(running_means):
 
 
 @exercise(
-    "ex-07-per-class",
+    "ex-per-class",
     hint="`truth[predicted == truth]` are the classes of the right answers; count "
     "those, and all, by `bincount(minlength=classes)`.",
     shown="For each class: the right answers among its pictures. A class without a "
@@ -282,7 +282,7 @@ def per_class(class_accuracy):
 
 
 @exercise(
-    "ex-07-split",
+    "ex-split",
     hint="for one class: `(labels == label).nonzero().flatten()` are its indices; "
     "shuffle them with `torch.randperm` and the generator, and cut.",
     shown="Both parts have the same mixture of classes, share no index and lose none, "
@@ -372,7 +372,7 @@ def _stopping(losses, patience):
 
 
 @exercise(
-    "ex-07-patience",
+    "ex-patience",
     hint="go through the epochs and remember the best one so far; how many epochs ago "
     "was it?",
     shown="Patience counts epochs since the best one, not since the last bump, and "
@@ -469,7 +469,7 @@ def _logits(net, x):
 
 
 @exercise(
-    "ex-07-devices",
+    "ex-devices",
     hint="the network and the images both go to the device `name`; the logits come "
     "back by `.cpu()`.",
     shown="The device is one argument, and nothing else in the code depends on it.",
@@ -542,7 +542,7 @@ def _member():
 
 
 @exercise(
-    "ex-07-ensemble",
+    "ex-ensemble",
     hint="softmax of each network's logits, in evaluation mode; their mean; then the "
     "negative logarithm of the right class, averaged over the pictures.",
     shown="The loss of the averaged probabilities is never above the mean of the "

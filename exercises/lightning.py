@@ -1,4 +1,4 @@
-"""Checkers for the exercises of chapter 12."""
+"""Checkers for the exercises: lightning."""
 
 import contextlib
 import copy
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics.classification import MulticlassAccuracy
 
-from ._engine import call, exercise, explain, require
+from helpers.exercises import call, exercise, explain, require
 
 
 @contextlib.contextmanager
@@ -89,7 +89,7 @@ def _easy_digits(samples):
 
 
 @exercise(
-    "ex-12-steps",
+    "ex-trainer-steps",
     hint="how many batches does a loader of 4,000 pictures have? Try 4,000, 3,999 and "
     "32 as sizes of a batch.",
     shown="Every epoch has its own last batch, so round up first, then multiply.",
@@ -128,7 +128,7 @@ def steps(steps):
 
 
 @exercise(
-    "ex-12-own",
+    "ex-own-classifier",
     hint="four methods besides `__init__`: `forward`, `training_step`, "
     "`validation_step` and `configure_optimizers`; `LitDigits` has all of them.",
     shown="No line of the class names a device, so a trainer may put it on any.",
@@ -269,7 +269,7 @@ def _check_training(module):
 
 
 @exercise(
-    "ex-12-schedule",
+    "ex-schedule",
     hint="`scheduler` and `interval` are keys of an inner dictionary, the value of "
     '`"lr_scheduler"`.',
     shown="The rate rose for 30 % of the steps, the default of `OneCycleLR`, and fell "
@@ -334,7 +334,7 @@ def schedule(Scheduled):
 
 
 @exercise(
-    "ex-12-callback",
+    "ex-count-samples",
     hint="`on_train_batch_end` gets the batch, a pair of pictures and labels.",
     shown="A callback counts in any training, without a line of the module changed.",
 )
@@ -376,7 +376,7 @@ def callback(CountSamples):
 
 
 @exercise(
-    "ex-12-resume",
+    "ex-continue",
     hint="`fit` has an argument for the file, and `max_epochs` counts from the very "
     "first epoch.",
     shown="Weights, step counter and the optimizer's memory came out of the file: the "
@@ -429,7 +429,7 @@ def resume(continue_from):
 
 
 @exercise(
-    "ex-12-order",
+    "ex-order",
     hint="write `fit` of `TinyTrainer` again; the two calls enclose the loop over the "
     "batches.",
     shown="Same calls in the same order, and the same weights, as from `L.Trainer`.",

@@ -1,9 +1,9 @@
-"""Misconceptions and other solutions for the exercises of chapter 01."""
+"""What the checkers are tried on: setup."""
 
 from . import Case, Mutant
 
 CASES = {
-    "ex-01-verdict": Case(
+    "ex-verdict": Case(
         mutants=(
             Mutant(
                 "    if available and not built:\n"
@@ -27,7 +27,7 @@ def verdict(built, available):
     return answers[built, available]
 """,
     ),
-    "ex-01-prefer": Case(
+    "ex-prefer": Case(
         mutants=(
             Mutant(
                 "for wish in wishes:\n        if wish in there",
@@ -50,7 +50,7 @@ def prefer(wishes, there):
     return found[0]
 """,
     ),
-    "ex-01-double": Case(
+    "ex-double": Case(
         mutants=(
             Mutant(".cpu()", "", "cannot look into the memory"),
             Mutant(", device=device", "", "argument is not used"),
@@ -65,7 +65,7 @@ def double_on(values, device):
     return np.array(tensor.tolist(), dtype=np.float32)
 """,
     ),
-    "ex-01-move": Case(
+    "ex-move": Case(
         mutants=(
             Mutant(
                 "type(batch)(move(part, device) for part in batch)",
@@ -99,7 +99,7 @@ def move(batch, device):
     return tree_map(one, batch)
 """,
     ),
-    "ex-01-your-gpu": Case(
+    "ex-your-gpu": Case(
         mutants=(
             Mutant("        train(name)  # warm-up\n", "", "is trained once only"),
             Mutant(
@@ -129,7 +129,7 @@ def race(train, names):
     return {name: timed(name) for name in names}
 """,
     ),
-    "ex-01-accelerator": Case(
+    "ex-accelerator": Case(
         mutants=(
             Mutant(
                 "    if not torch.accelerator.is_available():\n"
@@ -156,7 +156,7 @@ def accelerator():
     return str(device).split(":")[0], torch.accelerator.device_count()
 """,
     ),
-    "ex-01-seconds": Case(
+    "ex-seconds": Case(
         mutants=(
             Mutant("    synchronize(device)\n    start", "    start", "still running"),
             Mutant("    synchronize(device)\n    return", "    return", "the orders"),
@@ -179,7 +179,7 @@ def seconds_per_call(function, device, repeats=20, warmup=3):
 """,
         needs=("imports", "choose-import", "timing-stopwatch"),
     ),
-    "ex-01-report": Case(
+    "ex-report": Case(
         mutants=(
             Mutant('["kernel", "doctor", ', '["build", ', "The build is right"),
             Mutant('"kernel", "doctor", "driver"', '"driver", "kernel"', "comes first"),

@@ -1,4 +1,4 @@
-"""Checkers for the exercises of chapter 05."""
+"""Checkers for the exercises: classification."""
 
 import random
 from itertools import pairwise
@@ -10,7 +10,7 @@ from sklearn import datasets
 from sklearn.model_selection import train_test_split
 from torch import nn
 
-from ._engine import call, exercise, explain, require
+from helpers.exercises import call, exercise, explain, require
 
 
 def _asked(model, x):
@@ -72,7 +72,7 @@ def _number(value, name):
 
 
 @exercise(
-    "ex-05-loss-by-hand",
+    "ex-loss-by-hand",
     hint="first a probability from each logit, then minus the logarithm of the "
     "probability that was given to the true class.",
     shown="The loss of a sample is minus the logarithm of the probability of its true "
@@ -127,7 +127,7 @@ def loss_by_hand(bce_by_hand):
 
 
 @exercise(
-    "ex-05-collapse",
+    "ex-collapse",
     hint="two layers are in the text; begin with the first layer, or with the "
     "identity, and take in one layer after the other.",
     shown="However many affine layers there are, one does the same.",
@@ -176,7 +176,7 @@ def collapse(collapse):
 
 
 @exercise(
-    "ex-05-stratify",
+    "ex-stratify",
     hint="`train_test_split(rare_y, …)` with one array returns two parts, the training "
     "part first.",
     shown="Without `stratify` the rare class is a matter of luck, and without "
@@ -229,7 +229,7 @@ def stratify(plain, stratified, unshuffled):
 
 
 @exercise(
-    "ex-05-scores",
+    "ex-scores",
     hint="the right predictions are on the diagonal; a row is a true class, a column a "
     "predicted one.",
     shown="Precision divides the diagonal by the sums of columns, recall by the sums "
@@ -277,7 +277,7 @@ def scores(scores):
 
 
 @exercise(
-    "ex-05-rate",
+    "ex-rate",
     hint="`make_optimizer` takes the parameters of the new model and returns an "
     "optimizer; `train_and_test` returns all losses.",
     shown="Your function trains the same model with any optimizer. Now let it run for "
@@ -320,7 +320,7 @@ def rate(last_loss):
 
 
 @exercise(
-    "ex-05-spread",
+    "ex-spread",
     hint="the lines of the chapter that make, split and learn the blobs go into the "
     "function, with `spread` in one place.",
     shown="Where blobs overlap, points of two classes lie in the same place, and no "
@@ -359,7 +359,7 @@ def spread(blob_accuracy):
 
 
 @exercise(
-    "ex-05-blob-relu",
+    "ex-blob-relu",
     hint="`BlobModel` has an argument for it, which wants the class, without brackets.",
     shown="A bend that the data do not ask for makes the way longer and the end no "
     "better.",
@@ -392,7 +392,7 @@ def blob_relu(record_relu):
 
 
 @exercise(
-    "ex-05-blob-rate",
+    "ex-blob-rate",
     hint="set the seed, make the model with that width, the optimizer with that rate, "
     "train, take the last entry of `train_loss`.",
     shown="Your function measures any pair. Now look at the four rates and the three "
@@ -451,7 +451,7 @@ def _called(outputs, name):
 
 
 @exercise(
-    "ex-05-moons",
+    "ex-moons",
     hint="as for the rings: floats, a split, one logit, `BCEWithLogitsLoss`, the five "
     "steps. What differs between the two models stands between their layers.",
     shown="Your models do on new moons what you said they do, and only one of them can "
@@ -501,7 +501,7 @@ def moons(moon_linear, moon_relu, linear_accuracy, relu_accuracy):
 
 
 @exercise(
-    "ex-05-real",
+    "ex-real",
     hint="mean and deviation of each column, `dim=0`, from the first argument only, "
     "serve for both.",
     shown="Standardised features make the difference, and no number of the test set "
@@ -573,7 +573,7 @@ def real(standardise, raw_accuracy, scaled_accuracy, scaled_recall):
 
 
 @exercise(
-    "ex-05-overfit",
+    "ex-overfit",
     hint="`nn.Dropout` is a layer like others in `nn.Sequential`; for the score, think "
     "of what `eval()` is there for.",
     shown="Dropout acts in training only, so the score is the same each time. Now "
@@ -648,7 +648,7 @@ def overfit(wide_model, score):
 
 
 @exercise(
-    "ex-05-multi-label",
+    "ex-multi-label",
     hint="two yes-or-no questions at once: one logit and one float label for each, and "
     "the mean is taken over samples, column by column.",
     shown="Each label has its own sigmoid, so both may be true, and each has its own "

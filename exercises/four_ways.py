@@ -1,4 +1,4 @@
-"""Checkers for the exercises of chapter 13."""
+"""Checkers for the exercises: four ways."""
 
 import copy
 import random
@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 from helpers.device import get_device
 
-from ._engine import call, exercise, explain, require
+from helpers.exercises import call, exercise, explain, require
 
 
 class _Loaders(DataLoaders):
@@ -52,7 +52,7 @@ def _close(found, expected):
 
 
 @exercise(
-    "ex-13-steps",
+    "ex-global-batch",
     hint="in one step each of the processes uses a batch; first share the samples out, "
     "then cut one share into batches.",
     shown="Round up twice: the shares are padded, and a smaller last batch is a step "
@@ -118,7 +118,7 @@ def _check_steps(steps_per_epoch, samples, processes, batch):
 
 
 @exercise(
-    "ex-13-accumulate",
+    "ex-accumulate",
     hint="the mean over all samples is a sum over samples, divided once by their "
     "number; what does the mean of one part have to be multiplied by?",
     shown="Weighted by their samples, parts of any sizes give the gradient of the "
@@ -211,7 +211,7 @@ def _check_accumulated(found, whole, parts, samples, size):
 
 
 @exercise(
-    "ex-13-shares",
+    "ex-shares",
     hint="compute the gradient of the mean loss of each share by itself, as each "
     "process does; DDP does not know how many samples stand behind it.",
     shown="DDP takes the plain average over processes, so with unequal shares the "
@@ -273,7 +273,7 @@ def shares(ddp_gradient, ratio):
 
 
 @exercise(
-    "ex-13-shuffle",
+    "ex-shuffle",
     hint="`__iter__` is called once for each epoch; make a `torch.Generator` there, "
     "from the seed and a number that you count.",
     shown="The order depends on the seed and the epoch, not on who reads how far, so "
@@ -358,7 +358,7 @@ def _gradient_norms(model, loader, epochs, lr):
 
 
 @exercise(
-    "ex-13-callback",
+    "ex-gradient-norms",
     hint="chapter 10 lists fastai's events; one of them comes between `backward` and "
     "the step of the optimizer.",
     shown="One norm a step and none of it zero: gradients live from the backward pass "
@@ -479,7 +479,7 @@ WRONG_RULES = {
 
 
 @exercise(
-    "ex-13-fifth",
+    "ex-fifth",
     hint="keep a list with one buffer for each parameter, made once before the first "
     "epoch; `torch.autograd.grad` returns gradients without storing them.",
     shown="An optimizer is a buffer for each weight and two lines of arithmetic; the "
@@ -532,7 +532,7 @@ def fifth(functional_way):
 
 
 @exercise(
-    "ex-13-project",
+    "ex-project",
     hint="of the five things that must be equal, your function is responsible for "
     "three: the first weights, the batches and the random numbers. Make them anew for "
     "each way.",

@@ -1,11 +1,11 @@
-"""Checkers for the exercises of chapter 03."""
+"""Checkers for the exercises: autograd."""
 
 from fractions import Fraction
 
 import torch
 import torch.nn.functional as F
 
-from ._engine import call, exercise, explain, require
+from helpers.exercises import call, exercise, explain, require
 
 
 def _close(value, expected, tolerance=1e-5):
@@ -19,7 +19,7 @@ def _close(value, expected, tolerance=1e-5):
 
 
 @exercise(
-    "ex-03-mse",
+    "ex-mse",
     hint="read the formula from the inside: subtract, square, add up, divide. Each "
     "square contributes 2e to the derivative, and the division stays.",
     shown="The gradient of the MSE is 2/n times the error, so it shrinks as the error "
@@ -82,7 +82,7 @@ def mse(loss_of, gradient_of):
 
 
 @exercise(
-    "ex-03-slope",
+    "ex-slope",
     hint="each parameter contributes its derivative times its own move.",
     shown="To first order, the change of a loss is the dot product of its gradient "
     "with the move.",
@@ -113,7 +113,7 @@ def slope(predicted_change):
 
 
 @exercise(
-    "ex-03-huber",
+    "ex-huber",
     hint="the derivative of the middle piece is the error itself; further out it is "
     "the sign of the error.",
     shown="The Huber loss has the slope of a square near zero and that of the absolute "
@@ -172,7 +172,7 @@ def huber(huber_by_hand):
 
 
 @exercise(
-    "ex-03-numerical",
+    "ex-numerical",
     hint="move one component up and down by h, leave the others, and divide the change "
     "of f by the distance between the two places.",
     shown="Two evaluations a component check any gradient; PyTorch's own checker is "
@@ -223,7 +223,7 @@ def numerical(numerical_gradient):
 
 
 @exercise(
-    "ex-03-decay",
+    "ex-decay",
     hint="copy `step` from `SGD` and change the gradient that it uses.",
     shown="Weight decay is one more term in the gradient, and `torch.optim.SGD` adds "
     "it in the same place.",
@@ -277,7 +277,7 @@ def decay(optimizer_class):
 
 
 @exercise(
-    "ex-03-limit",
+    "ex-limit",
     hint="halve the interval between 0.1 and 0.2: does the path end nearer to (2, 0) "
     "than it began?",
     shown="The steepest direction sets the limit, 2 divided by the largest eigenvalue.",
@@ -312,7 +312,7 @@ def limit(largest_rate):
 
 
 @exercise(
-    "ex-03-freeze",
+    "ex-freeze",
     hint="freeze first, keep a copy of the parameters, step, then compare.",
     shown="A frozen layer gets no gradient, so the backward pass ends where the frozen "
     "part begins.",
@@ -355,7 +355,7 @@ def freeze(train_head, network):
 
 
 @exercise(
-    "ex-03-tiny-autograd",
+    "ex-tiny-autograd",
     hint="let each result remember its inputs and the derivative by each of them; "
     "`backward` visits results before their inputs.",
     shown="Autograd is a record of operations, walked once in reverse, adding as it "

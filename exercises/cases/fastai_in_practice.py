@@ -1,9 +1,9 @@
-"""What the checkers of chapter 11 are tried on."""
+"""What the checkers are tried on: fastai in practice."""
 
 from . import Case, Mutant
 
 CASES = {
-    "ex-11-expect": Case(
+    "ex-expect": Case(
         mutants=(
             Mutant("> 1 - chance", "> chance", "there is no error with this chance"),
             Mutant("accuracy**n > 1 - chance", "n * (1 - accuracy) < chance", "add up"),
@@ -28,7 +28,7 @@ def needed(accuracy, chance):
     return torch.tensor(math.ceil(round(n, 9)))
 """,
     ),
-    "ex-11-steep": Case(
+    "ex-steep": Case(
         mutants=(
             Mutant("np.diff(np.log(lrs))", "np.diff(lrs)", "tiny rates look steep"),
             Mutant(" / np.diff(np.log(lrs))", "", "divide by their distance"),
@@ -43,7 +43,7 @@ def steepest(lrs, losses):
     return torch.tensor(min(zip(slopes, lrs, strict=True))[1])
 """,
     ),
-    "ex-11-confused": Case(
+    "ex-confused": Case(
         mutants=(
             Mutant("(row, column):", "(column, row):", "the wrong way round"),
             Mutant("        if row != column\n", "", "The diagonal is among them"),
@@ -65,7 +65,7 @@ def confused_pairs(matrix):
     return dict(zip(zip(*errors.nonzero()), errors[errors > 0]))
 """,
     ),
-    "ex-11-parity": Case(
+    "ex-parity": Case(
         mutants=(
             Mutant(
                 '"odd" if int(parent_label(file)) % 2 else "even"',
@@ -96,7 +96,7 @@ with parity.no_logging():
 wrong = [int(dls.valid.items[i].parent.name) for i in losses.topk(9).indices]
 """,
     ),
-    "ex-11-architecture": Case(
+    "ex-architecture": Case(
         mutants=(
             Mutant(".shape[1:]", ".shape", "number of pictures in the batch"),
             Mutant(".shape[1:]", ".shape[2:]", "feature maps is missing"),
@@ -116,7 +116,7 @@ def features(dls, arch):
     return list(body(x.as_subclass(torch.Tensor)).detach().size())[-3:]
 """,
     ),
-    "ex-11-cam": Case(
+    "ex-cam": Case(
         mutants=(
             Mutant("model.eval()", "pass", "in training mode"),
             Mutant(
@@ -148,7 +148,7 @@ def grad_cam(model, x):
         return torch.einsum("nc,nchw->nhw", weights, maps).clamp(min=0)
 """,
     ),
-    "ex-11-plan": Case(
+    "ex-plan": Case(
         mutants=(
             *(
                 Mutant(f'"{letter}"', '"E"' if letter != "E" else '"F"', f"{letter} is")

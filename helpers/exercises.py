@@ -1,18 +1,30 @@
-"""How an answer is looked at; what is looked for stands in the modules beside this."""
+"""Say whether the answer to an exercise is right: `check`, and what checkers build on.
+
+The checkers themselves are in the package `first_tensor_exercises`, each under its
+exercise's label; nothing here knows a chapter.
+"""
 
 import contextlib
 import dis
 import importlib
+import importlib.resources
 import inspect
-import pkgutil
 import random
+import re
 import textwrap
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
 
 import numpy as np
 import torch
+
+
+CHECKERS = "first_tensor_exercises"
+# How a module of checkers registers one.
+REGISTERED = re.compile(r"^@exercise\(\s*\"([\w-]+)\"", re.M)
 
 
 class NotSolvedError(Exception):
@@ -119,11 +131,11 @@ def check(label, *answers):
 
 
 def _verdict(label, answers, cell):
-    known = _exercises_of(label)
-    if label not in known:
-        there = ", ".join(known) or "none"
-        return f"there is no exercise of this name. In this chapter: {there}."
-    this = known[label]
+    this = _find(label)
+    if this is None:
+        alike = " or ".join(get_close_matches(str(label), _modules(), n=2))
+        meant = f" Did you mean {alike}?" if alike else ""
+        return f"there is no exercise of this name.{meant}"
     try:
         if any(_is_stub(answer) for answer in answers):
             raise NotSolvedError
@@ -152,15 +164,26 @@ def _stop(error, cell):
     return said
 
 
-def _exercises_of(label):
-    """Return the exercises of the chapter that a label names, importing its module."""
-    parts = str(label).split("-")
-    number = parts[1] if len(parts) > 2 else ""
-    for module in pkgutil.iter_modules(importlib.import_module(__package__).__path__):
-        if number and module.name.startswith(f"chapter_{number}"):
-            importlib.import_module(f"{__package__}.{module.name}")
-    prefix = f"ex-{number}-"
-    return {name: one for name, one in EXERCISES.items() if name.startswith(prefix)}
+@cache
+def _modules():
+    """Map each label to the module that registers it, without importing any.
+
+    Some checkers need libraries that take seconds to import, and that no reader of
+    another chapter has asked for.
+    """
+    modules = {}
+    for file in importlib.resources.files(CHECKERS).iterdir():
+        if file.name.endswith(".py"):
+            name = f"{CHECKERS}.{file.name.removesuffix('.py')}"
+            modules |= dict.fromkeys(REGISTERED.findall(file.read_text("utf-8")), name)
+    return modules
+
+
+def _find(label):
+    """Return the exercise of a label, or None; its module is imported now."""
+    if label not in EXERCISES and label in _modules():
+        importlib.import_module(_modules()[label])
+    return EXERCISES.get(label)
 
 
 def _is_stub(answer):

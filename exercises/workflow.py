@@ -1,11 +1,11 @@
-"""Checkers for the exercises of chapter 04."""
+"""Checkers for the exercises: workflow."""
 
 import random
 
 import torch
 from torch import nn
 
-from ._engine import call, exercise, explain, require
+from helpers.exercises import call, exercise, explain, require
 
 
 def _line():
@@ -36,7 +36,7 @@ def _trajectory(x, y, loss_fn, lr, epochs, momentum=0.0):
 
 
 @exercise(
-    "ex-04-three-sets",
+    "ex-three-sets",
     hint="compute two positions, the end of the training set and the end of the "
     "validation set, and cut `X` and `y` with the same slices.",
     shown="Three sets share no row and lose none, and each label stayed with its "
@@ -91,7 +91,7 @@ def three_sets(three_way_split):
 
 
 @exercise(
-    "ex-04-seeds",
+    "ex-seeds",
     hint="`torch.manual_seed` acts on what is drawn after it, and `.item()` makes a "
     "Python number of a tensor with one entry.",
     shown="The same seed gives the same start, another seed another one; none of them "
@@ -134,7 +134,7 @@ def seeds(initial_parameters):
 
 
 @exercise(
-    "ex-04-no-seed",
+    "ex-no-seed",
     hint="everything that belongs to one model stands in the loop: make it, note its "
     "two numbers, make its optimizer, train, note the numbers again.",
     shown="Three different starts, three finishes close to 0.7 and 0.3: the data "
@@ -183,7 +183,7 @@ def no_seed(starts, finishes):
 
 
 @exercise(
-    "ex-04-plane",
+    "ex-plane",
     hint="two features go in and one number comes out; the loop is the one of the "
     "line.",
     shown="One more feature is one more weight; the five steps stay as they are.",
@@ -221,7 +221,7 @@ def plane(plane):
 
 
 @exercise(
-    "ex-04-mse",
+    "ex-resting-loss",
     hint="the loss function for the training is the argument, the measure at the end "
     "is always the mean absolute error.",
     shown="Steps of MSE shrink with the error and come to rest at the truth; steps of "
@@ -266,7 +266,7 @@ def mse(mae_after):
 
 
 @exercise(
-    "ex-04-best",
+    "ex-best",
     hint="after each epoch, compare the validation loss with `best_loss`; when it is "
     "smaller, note all three, and remember what `state_dict()` does not do.",
     shown="The best epoch was not the last one, and its parameters were kept as a "
@@ -331,7 +331,7 @@ def best(best_loss, best_epoch, best_state, best_model):
 
 
 @exercise(
-    "ex-04-resume",
+    "ex-resume",
     hint="make model and optimizer by the same lines, at the start and on the next "
     "day; then load a state dict into each of the two.",
     shown="With both states in the file, the interrupted training ends where the "
@@ -406,7 +406,7 @@ def _at(parameters, x):
 
 
 @exercise(
-    "ex-04-from-memory",
+    "ex-from-memory",
     hint="six parts: data, model, loss and optimizer, loop, prediction, saving and "
     "loading. Write the names of the parts as comments first.",
     shown="You have written the whole workflow, and the model that came back from the "

@@ -1,12 +1,12 @@
-"""Checkers for the exercises of chapter 02."""
+"""Checkers for the exercises: tensors."""
 
 import torch
 
-from ._engine import call, exercise, explain, require
+from helpers.exercises import call, exercise, explain, require
 
 
 @exercise(
-    "ex-02-slices",
+    "ex-slices",
     hint="the order is batch, channel, row, column; `...` stands for all dimensions "
     "that you do not name, and an index takes its dimension away where a slice "
     "keeps it.",
@@ -62,7 +62,7 @@ def slices(*pieces):
 
 
 @exercise(
-    "ex-02-linear",
+    "ex-linear",
     hint="`weight` has one row an output, so it has to be turned before `@`.",
     shown="`nn.Linear` is `x @ weight.T + bias`, for any number of dimensions before "
     "the last.",
@@ -94,7 +94,7 @@ def linear(linear_by_hand):
 
 
 @exercise(
-    "ex-02-factories",
+    "ex-factories",
     hint="the matrix of the first is called the identity; the third has a function "
     "that takes the number of points instead of a step.",
     shown="`eye`, `full`, `linspace` and the functions ending in `_like` save you from "
@@ -138,7 +138,7 @@ def factories(identity, sevens, fifths, noise):
 
 
 @exercise(
-    "ex-02-shapes",
+    "ex-shapes",
     hint="write the shapes below each other, aligned at the right, and ask which "
     "dimension is used up, added or moved.",
     shown="You can predict shapes without a computer, and that is how most shape "
@@ -182,7 +182,7 @@ def shapes(answers):
 
 
 @exercise(
-    "ex-02-standardise",
+    "ex-standardise",
     hint="each column has its own mean; which dimension does it use up?",
     shown="A reduction along dimension 0 leaves one number a column, and broadcasting "
     "carries it back over the rows.",
@@ -232,7 +232,7 @@ def standardise(function):
 
 
 @exercise(
-    "ex-02-pictures",
+    "ex-pictures",
     hint="one tool moves dimensions, one puts memory in order, one changes the dtype.",
     shown="`permute` keeps each number with its pixel; dtype and range follow "
     "separately.",
@@ -277,7 +277,7 @@ def pictures(to_model_input):
 
 
 @exercise(
-    "ex-02-memory",
+    "ex-memory",
     hint="two tensors on the same memory can start at different places in it, so "
     "compare the storages.",
     shown="Slices and changes of shape are views; masks, lists and real conversions "
@@ -340,7 +340,7 @@ def memory(shares_memory, shared):
 
 
 @exercise(
-    "ex-02-nearest",
+    "ex-nearest",
     hint="put a dimension of size 1 into each of the two, so that broadcasting makes "
     "(N, K, D) of them; then use up D, then K.",
     shown="Two new dimensions and broadcasting compare everything with everything, "

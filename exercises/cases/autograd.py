@@ -1,9 +1,9 @@
-"""Misconceptions and other solutions for the exercises of chapter 03."""
+"""What the checkers are tried on: autograd."""
 
 from . import Case, Mutant
 
 CASES = {
-    "ex-03-mse": Case(
+    "ex-mse": Case(
         mutants=(
             Mutant(".mean()", ".sum()", "does not divide"),
             Mutant(" ** 2).mean()", ").mean()", "opposite sign cancel"),
@@ -25,7 +25,7 @@ def mse_gradient(predicted, true):
     return (predicted - true).mul(2).div(len(true))
 """,
     ),
-    "ex-03-slope": Case(
+    "ex-slope": Case(
         mutants=(
             Mutant(".sum()", "", "added up"),
             Mutant(".sum()", ".mean()", "averaged"),
@@ -41,7 +41,7 @@ def predicted_change(gradient, move):
     return sum(g * m for g, m in zip(gradient.tolist(), move.tolist()))
 """,
     ),
-    "ex-03-huber": Case(
+    "ex-huber": Case(
         mutants=(
             Mutant("max(-1, min(1, e))", "e", "its slope is its sign"),
             Mutant("abs(e) - half for", "abs(e) for", "jumps where the pieces meet"),
@@ -63,7 +63,7 @@ def huber_by_hand(w, b):
 """,
         needs=("imports", "mse-by-hand"),
     ),
-    "ex-03-numerical": Case(
+    "ex-numerical": Case(
         mutants=(
             Mutant(
                 "(f(x + m) - f(x - m)) / (2 * h)", "(f(x + m) - f(x)) / h", "about h"
@@ -84,7 +84,7 @@ def numerical_gradient(f, x, h=1e-5):
     return gradient
 """,
     ),
-    "ex-03-decay": Case(
+    "ex-decay": Case(
         mutants=(
             Mutant("grad + self", "grad - self", "wrong sign"),
             Mutant(" + self.weight_decay * parameter", "", "no decay"),
@@ -110,7 +110,7 @@ class SGDWithDecay(SGD):
 """,
         needs=("imports", "own-sgd"),
     ),
-    "ex-03-limit": Case(
+    "ex-limit": Case(
         mutants=(
             Mutant("largest_rate = low", "largest_rate = low / 2", "1 / λ"),
             Mutant("largest_rate = low", "largest_rate = 0.2", "is too large"),
@@ -123,7 +123,7 @@ largest_rate = 2 / torch.linalg.eigvalsh(2 / 3 * x @ x.T)[-1]
 """,
         needs=("imports", "descend-path"),
     ),
-    "ex-03-freeze": Case(
+    "ex-freeze": Case(
         mutants=(
             Mutant("    net.conv2.requires_grad_(False)\n", "", "conv2.weight"),
             Mutant(
@@ -160,7 +160,7 @@ def train_head(net, image, target):
 """,
         needs=("imports", "lenet-class"),
     ),
-    "ex-03-tiny-autograd": Case(
+    "ex-tiny-autograd": Case(
         mutants=(
             Mutant("parent.grad += ", "parent.grad = ", "one contribution only"),
             Mutant(
