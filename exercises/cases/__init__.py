@@ -23,9 +23,9 @@ class Case:
     """How to try one exercise.
 
     `needs` are ids of the chapter's cells that run before the stub, in order.
-    `other` is the code of a solution in another style, without the call of `check`.
+    `others` are right answers of other shapes, each without the call of `check`.
     """
 
     mutants: tuple[Mutant, ...]
-    other: str
+    others: tuple[str, ...]
     needs: tuple[str, ...] = field(default=("imports",))

@@ -13,7 +13,8 @@ CASES = {
             Mutant("2 * (predicted - true)", "2 * (true - predicted)", "wrong sign"),
             Mutant("2 * (predicted - true)", "2 * (predicted - true).sum()", "shape"),
         ),
-        other="""
+        others=(
+            """
 def mse(predicted, true):
     total = 0.0
     for p, t in zip(predicted.flatten(), true.flatten()):
@@ -24,6 +25,7 @@ def mse(predicted, true):
 def mse_gradient(predicted, true):
     return (predicted - true).mul(2).div(len(true))
 """,
+        ),
     ),
     "ex-slope": Case(
         mutants=(
@@ -36,10 +38,12 @@ def mse_gradient(predicted, true):
                 "right angle",
             ),
         ),
-        other="""
+        others=(
+            """
 def predicted_change(gradient, move):
     return sum(g * m for g, m in zip(gradient.tolist(), move.tolist()))
 """,
+        ),
     ),
     "ex-huber": Case(
         mutants=(
@@ -50,7 +54,8 @@ def predicted_change(gradient, move):
             Mutant("loss / 3", "loss // 3", "rounds down"),
             Mutant("slope * x for", "slope for", "lacks the factor x"),
         ),
-        other="""
+        others=(
+            """
 def huber_by_hand(w, b):
     loss = dw = db = Fraction(0)
     for x in (1, 2, 3):
@@ -61,6 +66,7 @@ def huber_by_hand(w, b):
         db += slope
     return [float(loss / 3), float(dw / 3), float(db / 3)]
 """,
+        ),
         needs=("imports", "mse-by-hand"),
     ),
     "ex-numerical": Case(
@@ -73,7 +79,8 @@ def huber_by_hand(w, b):
             Mutant("f(x + m)", "f(x.add_(m))", "`x` has changed"),
             Mutant("h * torch.eye", "1e-5 * torch.eye", "is `h` used"),
         ),
-        other="""
+        others=(
+            """
 def numerical_gradient(f, x, h=1e-5):
     gradient = torch.zeros_like(x)
     for i in range(len(x)):
@@ -83,6 +90,7 @@ def numerical_gradient(f, x, h=1e-5):
         gradient[i] = (f(up) - f(down)) / (2 * h)
     return gradient
 """,
+        ),
     ),
     "ex-decay": Case(
         mutants=(
@@ -97,7 +105,8 @@ def numerical_gradient(f, x, h=1e-5):
             Mutant("    @torch.no_grad()\n", "", "recorded by autograd"),
             Mutant("parameter -= ", "parameter = parameter - ", "only moves a name"),
         ),
-        other="""
+        others=(
+            """
 class SGDWithDecay(SGD):
     def __init__(self, parameters, lr, weight_decay=0.0):
         self.decay = weight_decay
@@ -108,6 +117,7 @@ class SGDWithDecay(SGD):
             for p in self.parameters:
                 p.mul_(1 - self.lr * self.decay).sub_(self.lr * p.grad)
 """,
+        ),
         needs=("imports", "own-sgd"),
     ),
     "ex-limit": Case(
@@ -117,10 +127,12 @@ class SGDWithDecay(SGD):
             Mutant("last.norm() < first", "last.norm() > first", "is too small"),
             Mutant("> 1e-4", "> 0.03", "is too small"),
         ),
-        other="""
+        others=(
+            """
 x = torch.stack([torch.tensor([1.0, 2.0, 3.0]), torch.ones(3)])
 largest_rate = 2 / torch.linalg.eigvalsh(2 / 3 * x @ x.T)[-1]
 """,
+        ),
         needs=("imports", "descend-path"),
     ),
     "ex-freeze": Case(
@@ -143,7 +155,8 @@ largest_rate = 2 / torch.linalg.eigvalsh(2 / 3 * x @ x.T)[-1]
                 "still computes gradients",
             ),
         ),
-        other="""
+        others=(
+            """
 def train_head(net, image, target):
     before = {}
     for name, parameter in net.named_parameters():
@@ -158,6 +171,7 @@ def train_head(net, image, target):
                 parameter -= 0.01 * parameter.grad
     return [n for n, p in net.named_parameters() if (p != before[n]).any()]
 """,
+        ),
         needs=("imports", "lenet-class"),
     ),
     "ex-tiny-autograd": Case(
@@ -172,7 +186,8 @@ def train_head(net, image, target):
             Mutant("self.grad = 1.0\n", "self.grad = 0.0\n", "starts with 1"),
             Mutant("if value not in order", "if True", "visit each once"),
         ),
-        other="""
+        others=(
+            """
 class Value:
     def __init__(self, data):
         self.data, self.grad, self.edges = data, 0, []
@@ -193,6 +208,7 @@ class Value:
         for value, slope in self.edges:
             value.backward(gradient * slope)
 """,
+        ),
     ),
 }
 

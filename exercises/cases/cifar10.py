@@ -14,13 +14,15 @@ CASES = {
             Mutant(" + 1)", ")", "the biases are missing"),
             Mutant("84 * (120 + 1)", "84 * (84 + 1)", "parameters, not"),
         ),
-        other="""
+        others=(
+            """
 def count(first, second):
     layers = [nn.Conv2d(3, first, 5), nn.Conv2d(first, second, 5)]
     layers += [nn.Linear(25 * second, 120), nn.Linear(120, 84), nn.Linear(84, 10)]
     sizes = [p.numel() for layer in layers for p in layer.parameters()]
     return torch.tensor(sizes).sum()
 """,
+        ),
     ),
     "ex-undo": Case(
         mutants=(
@@ -45,12 +47,14 @@ def count(first, second):
                 "changes the images",
             ),
         ),
-        other="""
+        others=(
+            """
 def undo(images, mean, std):
     last = images.permute(0, 2, 3, 1).cpu().numpy()
     scaled = (last * np.array(std) + np.array(mean)) * 255
     return (scaled + 0.5).astype(np.uint8)
 """,
+        ),
     ),
     "ex-reports": Case(
         mutants=(
@@ -79,7 +83,8 @@ def undo(images, mean, std):
                 "reported twice",
             ),
         ),
-        other="""
+        others=(
+            """
 def running_means(losses, every):
     pairs, total, count = [], 0.0, 0
     for step, loss in enumerate(losses, start=1):
@@ -89,6 +94,7 @@ def running_means(losses, every):
             total, count = 0.0, 0
     return tuple(pairs)
 """,
+        ),
     ),
     "ex-per-class": Case(
         mutants=(
@@ -111,11 +117,13 @@ def running_means(losses, every):
                 "count as right",
             ),
         ),
-        other="""
+        others=(
+            """
 def class_accuracy(predicted, truth, classes):
     right = (predicted == truth).double()
     return torch.stack([right[truth == c].mean() for c in range(classes)])
 """,
+        ),
     ),
     "ex-split": Case(
         mutants=(
@@ -148,7 +156,8 @@ def class_accuracy(predicted, truth, classes):
             ),
             Mutant("torch.cat(second)", "torch.cat(second)[:-1]", "are in no part"),
         ),
-        other="""
+        others=(
+            """
 def stratified_split(labels, share, generator):
     order = torch.randperm(len(labels), generator=generator)
     chosen = torch.zeros(len(labels), dtype=torch.bool)
@@ -157,6 +166,7 @@ def stratified_split(labels, share, generator):
         chosen[members[: round(share * len(members))]] = True
     return chosen.nonzero()[:, 0], (~chosen).nonzero()[:, 0]
 """,
+        ),
     ),
     "ex-patience": Case(
         mutants=(
@@ -189,7 +199,8 @@ def stratified_split(labels, share, generator):
                 "have to be in a row",
             ),
         ),
-        other="""
+        others=(
+            """
 def stopping(losses, patience):
     best_loss, best_epoch, waited, epoch = float("inf"), 0, 0, 0
     while epoch < len(losses) and waited < patience:
@@ -199,6 +210,7 @@ def stopping(losses, patience):
             best_loss, best_epoch, waited = losses[epoch - 1], epoch, 0
     return [best_epoch, torch.tensor(epoch)]
 """,
+        ),
     ),
     "ex-devices": Case(
         needs=("imports", "net"),
@@ -212,7 +224,8 @@ def stopping(losses, patience):
             Mutant("name)", '"cpu")', "whatever `name` says"),
             Mutant("images.to(name))", "images.to(name)).softmax(dim=1)", "the logits"),
         ),
-        other="""
+        others=(
+            """
 def logits_on(name, parameters, images):
     with torch.device(name):
         model = Net()
@@ -220,6 +233,7 @@ def logits_on(name, parameters, images):
     model.load_state_dict(there)
     return model(images.to(name)).detach().to("cpu")
 """,
+        ),
     ),
     "ex-ensemble": Case(
         mutants=(
@@ -251,7 +265,8 @@ def logits_on(name, parameters, images):
                 "mean of the accuracies",
             ),
         ),
-        other="""
+        others=(
+            """
 def ensemble(members, x, y):
     total = torch.zeros(())
     for model in members:
@@ -261,6 +276,7 @@ def ensemble(members, x, y):
     hits = (total.max(1).indices == y).float()
     return torch.stack([-picked.log().mean(), hits.mean()])
 """,
+        ),
     ),
 }
 

@@ -31,11 +31,13 @@ CASES = {
                 "applied twice",
             ),
         ),
-        other="""
+        others=(
+            """
 def bce_by_hand(z, labels):
     each = z.clamp(min=0) - z * labels + torch.log1p(torch.exp(-z.abs()))
     return [each, sum(each.tolist()) / len(each)]
 """,
+        ),
     ),
     "ex-collapse": Case(
         mutants=(
@@ -53,7 +55,8 @@ def bce_by_hand(z, labels):
                 "the weight has the shape",
             ),
         ),
-        other="""
+        others=(
+            """
 def collapse(layers):
     chain = nn.Sequential(*layers)
     inputs = layers[0].in_features
@@ -64,6 +67,7 @@ def collapse(layers):
     one.weight.data, one.bias.data = columns.T.contiguous(), bias
     return one
 """,
+        ),
     ),
     "ex-stratify": Case(
         mutants=(
@@ -72,7 +76,8 @@ def collapse(layers):
             Mutant("ones_in_test(random_state=s) for", "ones_in_test() for", "0 to 49"),
             Mutant("shuffle=False", "random_state=0", "count for `shuffle=False`"),
         ),
-        other="""
+        others=(
+            """
 plain, stratified = [], []
 for seed in range(50):
     plain.append(train_test_split(rare_y, test_size=200, random_state=seed)[1].sum())
@@ -82,6 +87,7 @@ for seed in range(50):
     stratified.append((both[3] == 1).sum())
 unshuffled = rare_y[-200:].sum()
 """,
+        ),
     ),
     "ex-scores": Case(
         mutants=(
@@ -100,13 +106,15 @@ unshuffled = rare_y[-200:].sum()
                 "no average",
             ),
         ),
-        other="""
+        others=(
+            """
 def scores(matrix):
     classes = range(len(matrix))
     precision = [matrix[c, c] / sum(matrix[t, c] for t in classes) for c in classes]
     recall = [matrix[c, c] / sum(matrix[c, p] for p in classes) for c in classes]
     return torch.stack(precision), torch.stack(recall)
 """,
+        ),
     ),
     "ex-rate": Case(
         needs=(*RINGS, "v2-class"),
@@ -121,7 +129,8 @@ def scores(matrix):
             Mutant('["train_loss"][-1]', '["test_loss"][-1]', "loss on the test set"),
             Mutant("epochs=epochs)", "epochs=10)", "the training loss of"),
         ),
-        other="""
+        others=(
+            """
 def last_loss(make_optimizer, epochs=1000):
     torch.manual_seed(42)
     net = CircleModelV2().to(device).train()
@@ -133,6 +142,7 @@ def last_loss(make_optimizer, epochs=1000):
     with torch.no_grad():
         return loss_fn(net(X_train).flatten(), y_train)
 """,
+        ),
     ),
     "ex-spread": Case(
         needs=BLOBS,
@@ -146,7 +156,8 @@ def last_loss(make_optimizer, epochs=1000):
             Mutant('"test_accuracy"', '"train_accuracy"', "on the training set"),
             Mutant("epochs=100", "epochs=1", "is to be expected"),
         ),
-        other="""
+        others=(
+            """
 def blob_accuracy(spread):
     points, labels = datasets.make_blobs(
         n_samples=1000, centers=4, cluster_std=spread, random_state=42
@@ -164,6 +175,7 @@ def blob_accuracy(spread):
     with torch.no_grad():
         return (net(c).argmax(1).cpu().numpy() == d).mean()
 """,
+        ),
     ),
     "ex-blob-relu": Case(
         needs=BLOBS,
@@ -174,7 +186,8 @@ def blob_accuracy(spread):
             Mutant("lr=0.1", "lr=0.01", "goes on differently"),
             Mutant("epochs=100", "epochs=50", "50 epochs, not 100"),
         ),
-        other="""
+        others=(
+            """
 torch.manual_seed(42)
 net = nn.Sequential(
     nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 4)
@@ -188,6 +201,7 @@ for _ in range(100):
     optimizer.step()
     record_relu["train_loss"].append(loss.detach())
 """,
+        ),
     ),
     "ex-blob-rate": Case(
         needs=BLOBS,
@@ -204,7 +218,8 @@ for _ in range(100):
                 "the linear one is meant",
             ),
         ),
-        other="""
+        others=(
+            """
 def last_blob_loss(lr, hidden_units):
     sizes = [2, hidden_units, hidden_units, 4]
     torch.manual_seed(42)
@@ -218,6 +233,7 @@ def last_blob_loss(lr, hidden_units):
         optimizer.step()
     return loss
 """,
+        ),
     ),
     "ex-moons": Case(
         needs=(*RINGS, "blobs-make", "blob-model-class"),
@@ -236,7 +252,8 @@ def last_blob_loss(lr, hidden_units):
                 "belong to the same points",
             ),
         ),
-        other="""
+        others=(
+            """
 points, labels = datasets.make_moons(1000, noise=0.1, random_state=42)
 points, labels = torch.tensor(points).float(), torch.tensor(labels)
 torch.manual_seed(1)
@@ -257,6 +274,7 @@ for layers in (
     answers.append((net, right.float().mean()))
 (moon_linear, linear_accuracy), (moon_relu, relu_accuracy) = answers
 """,
+        ),
     ),
     "ex-real": Case(
         needs=(*RINGS, "blobs-make", "blob-model-class"),
@@ -279,7 +297,8 @@ for layers in (
             ),
             Mutant("Recall(task=", "Accuracy(task=", "`scaled_recall` is the accuracy"),
         ),
-        other="""
+        others=(
+            """
 from sklearn.metrics import recall_score
 from sklearn.preprocessing import StandardScaler
 
@@ -303,6 +322,7 @@ for train, test in [(a, b), standardise(a, b)]:
 raw_accuracy, scaled_accuracy = ((one == d).float().mean() for one in answers)
 scaled_recall = recall_score(d, answers[1])
 """,
+        ),
     ),
     "ex-overfit": Case(
         needs=RINGS,
@@ -324,7 +344,8 @@ scaled_recall = recall_score(d, answers[1])
                 "The threshold 0.5",
             ),
         ),
-        other="""
+        others=(
+            """
 class Wide(nn.Module):
     def __init__(self, share):
         super().__init__()
@@ -348,6 +369,7 @@ def score(model, X, y):
     right = (torch.sigmoid(z).round() == y).float().mean()
     return {"accuracy": right, "loss": F.binary_cross_entropy_with_logits(z, y)}
 """,
+        ),
     ),
     "ex-multi-label": Case(
         needs=(*RINGS, "blobs-make", "blob-model-class"),
@@ -367,7 +389,8 @@ def score(model, X, y):
             ),
             Mutant("epochs=1000", "epochs=5", "train for longer"),
         ),
-        other="""
+        others=(
+            """
 torch.manual_seed(5)
 tag_model = nn.Sequential(nn.Linear(2, 40), nn.Tanh(), nn.Linear(40, 2)).to(device)
 optimizer = torch.optim.Adam(tag_model.parameters(), lr=0.03)
@@ -382,6 +405,7 @@ with torch.inference_mode():
     hits = (tag_model(X_tag[800:]).sigmoid().round() == y_tag[800:]).float()
 per_label = [hits[:, 0].mean().item(), hits[:, 1].mean().item()]
 """,
+        ),
     ),
 }
 

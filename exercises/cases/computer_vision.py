@@ -29,13 +29,15 @@ CASES = {
                 "not a list",
             ),
         ),
-        other="""
+        others=(
+            """
 def batch_sizes(n, batch_size, drop_last=False):
     sizes = [min(batch_size, n - start) for start in range(0, n, batch_size)]
     if drop_last:
         sizes = [size for size in sizes if size == batch_size]
     return tuple(sizes)
 """,
+        ),
     ),
     "ex-rule": Case(
         needs=DATA,
@@ -50,7 +52,8 @@ def batch_sizes(n, batch_size, drop_last=False):
             ),
             Mutant("dim=(1, 2))", "dim=(1, 2), keepdim=True)", "one answer a picture"),
         ),
-        other="""
+        others=(
+            """
 def is_trouser(pictures):
     answers = []
     for picture in pictures[:, 0]:
@@ -61,6 +64,7 @@ def is_trouser(pictures):
         answers.append(legs > 3 * gap and legs > 0.35 and gap < 0.1 and arms < 0.1)
     return torch.tensor([bool(answer) for answer in answers])
 """,
+        ),
     ),
     "ex-cross-entropy": Case(
         mutants=(
@@ -76,7 +80,8 @@ def is_trouser(pictures):
             Mutant('"log-probabilities"', '"probabilities"', "takes no logarithm"),
             Mutant("zero = False", "zero = True", "being sure is punished"),
         ),
-        other="""
+        others=(
+            """
 def cross_entropy(logits, targets):
     losses = [row.logsumexp(0) - row[t] for row, t in zip(logits, targets)]
     return sum(losses).item() / len(losses)
@@ -84,6 +89,7 @@ def cross_entropy(logits, targets):
 
 nll_wants, smoothed_reaches_zero = "log-probabilities", False
 """,
+        ),
     ),
     "ex-output-size": Case(
         mutants=(
@@ -94,7 +100,8 @@ nll_wants, smoothed_reaches_zero = "log-probabilities", False
             Mutant('"same"', '"Same"', "in small letters"),
             Mutant("str(error)", '"ValueError"', "is not what PyTorch says"),
         ),
-        other="""
+        others=(
+            """
 def same_padding(kernel):
     return kernel // 2
 
@@ -104,6 +111,7 @@ try:
 except Exception as reason:
     refusal = reason
 """,
+        ),
     ),
     "ex-settings": Case(
         mutants=(
@@ -124,7 +132,8 @@ except Exception as reason:
             ),
             Mutant("*sides)", "*sides[::-1])", "changed places"),
         ),
-        other="""
+        others=(
+            """
 def conv_shape(layer, shape):
     n, _, h, w = shape
     (k, l), (s, t), (p, q) = layer.kernel_size, layer.stride, layer.padding
@@ -132,6 +141,7 @@ def conv_shape(layer, shape):
     width = len(range(0, w + 2 * q - l + 1, t))
     return torch.Size([n, len(layer.weight), height, width])
 """,
+        ),
     ),
     "ex-avgpool": Case(
         mutants=(
@@ -153,7 +163,8 @@ def conv_shape(layer, shape):
                 "mixes the channels",
             ),
         ),
-        other="""
+        others=(
+            """
 def average_pool(x):
     rows = x.reshape(*x.shape[:2], -1, 2, x.shape[3]).mean(3)
     return rows.reshape(*rows.shape[:3], -1, 2).mean(4)
@@ -164,6 +175,7 @@ def average_by_convolution(x):
     nn.init.constant_(layer.weight, 1 / 4)
     return torch.cat([layer(x[:, [c]]) for c in range(x.shape[1])], dim=1)
 """,
+        ),
     ),
     "ex-no-padding": Case(
         mutants=(
@@ -194,7 +206,8 @@ def average_by_convolution(x):
                 "four convolutions",
             ),
         ),
-        other="""
+        others=(
+            """
 def flat_size(side, hidden):
     blocks = []
     for inputs in (1, hidden):
@@ -218,6 +231,7 @@ class Bare(nn.Module):
 
 unpadded = Bare()
 """,
+        ),
     ),
     "ex-batch-size": Case(
         needs=(*STEPS, "model-v0"),
@@ -247,7 +261,8 @@ unpadded = Bare()
                 "return len(loader), loss", "return len(dataset), loss", "steps, not"
             ),
         ),
-        other="""
+        others=(
+            """
 def train_with(dataset, size):
     torch.manual_seed(42)
     net = nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.Linear(10, 10))
@@ -261,6 +276,7 @@ def train_with(dataset, size):
         steps += 1
     return [steps, F.cross_entropy(net(dataset.tensors[0]), dataset.tensors[1])]
 """,
+        ),
     ),
     "ex-similar": Case(
         mutants=(
@@ -290,13 +306,15 @@ def train_with(dataset, size):
                 "of the *single* pictures",
             ),
         ),
-        other="""
+        others=(
+            """
 def mean_distances(pictures, labels, reference):
     one_hot = F.one_hot(labels).float()
     means = one_hot.T @ pictures.flatten(1) / one_hot.sum(0)[:, None]
     size = pictures[0].numel()
     return torch.cdist(means, means[reference][None])[:, 0] / size**0.5
 """,
+        ),
     ),
     "ex-improve": Case(
         needs=(*STEPS, "model-tinyvgg"),
@@ -338,7 +356,8 @@ def mean_distances(pictures, labels, reference):
                 "In one epoch",
             ),
         ),
-        other="""
+        others=(
+            """
 build_improved = lambda: TinyVGG(1, 20, 10)
 
 
@@ -355,6 +374,7 @@ def validation_loss(build, learn, valid):
     with torch.no_grad():
         return F.cross_entropy(model.eval()(x), y)
 """,
+        ),
     ),
 }
 

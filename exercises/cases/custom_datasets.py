@@ -34,10 +34,12 @@ CASES = {
             ),
             Mutant("range(0, n, ", "range(batch_size, n, ", "samples are lost"),
         ),
-        other="""
+        others=(
+            """
 def batch_sizes(n, batch_size):
     return tuple(len(part) for part in torch.arange(n).split(batch_size))
 """,
+        ),
     ),
     "ex-random": Case(
         mutants=(
@@ -61,12 +63,14 @@ def batch_sizes(n, batch_size):
                 "ordered = sorted(paths)", "paths.sort()\n    ordered = paths", "was"
             ),
         ),
-        other="""
+        others=(
+            """
 def pick(paths, n, seed):
     order = np.random.default_rng(seed).permutation(len(paths))[:n]
     ordered = sorted(paths, key=str)
     return tuple([ordered[i], ordered[i].parts[-2]] for i in order)
 """,
+        ),
     ),
     "ex-transforms": Case(
         mutants=(
@@ -81,11 +85,13 @@ def pick(paths, n, seed):
             Mutant("kept(result)", "kept(picture)", "only the last one counts"),
             Mutant("return result", "return type(result).__name__", "is text"),
         ),
-        other="""
+        others=(
+            """
 def without(transform, step, picture):
     kept = [one for i, one in enumerate(transform.transforms) if i != step]
     return v2.Compose(kept)(picture)
 """,
+        ),
     ),
     "ex-one-batch": Case(
         mutants=(
@@ -97,7 +103,8 @@ def without(transform, step, picture):
             Mutant("logits.softmax(dim=1)[0]", "logits[0]", "is a logit"),
             Mutant("argmax", "argmin", "smallest probability"),
         ),
-        other="""
+        others=(
+            """
 @torch.no_grad()
 def predict_one(model, image):
     model = model.train(False)
@@ -105,6 +112,7 @@ def predict_one(model, image):
     top = torch.nn.functional.softmax(scores, dim=-1).max(dim=-1)
     return [top.indices, top.values]
 """,
+        ),
     ),
     "ex-mean": Case(
         mutants=(
@@ -132,11 +140,13 @@ def predict_one(model, image):
                 "last batch is left out",
             ),
         ),
-        other="""
+        others=(
+            """
 def mean_accuracy(scores, sizes):
     right = sum(score * size for score, size in zip(scores, sizes))
     return torch.tensor(right / sum(sizes), dtype=torch.float64)
 """,
+        ),
     ),
     "ex-workers": Case(
         mutants=(
@@ -156,11 +166,13 @@ def mean_accuracy(scores, sizes):
             ),
             Mutant("min(medians, key=medians.get)", "most", "have a median of"),
         ),
-        other="""
+        others=(
+            """
 def best_workers(measure, most):
     seconds = np.array([[measure(k) for k in range(most + 1)] for _ in range(3)])
     return np.argmin(np.median(seconds, axis=0))
 """,
+        ),
     ),
     "ex-augment": Case(
         mutants=(
@@ -204,11 +216,13 @@ def best_workers(measure, most):
                 "the same draw",
             ),
         ),
-        other="""
+        others=(
+            """
 def unchanged_share(augment, picture, draws):
     results = torch.stack([augment(picture) for _ in range(draws)])
     return (results == picture).flatten(1).all(dim=1).float().mean()
 """,
+        ),
     ),
     "ex-table": Case(
         needs=FOLDERS,
@@ -239,7 +253,8 @@ def unchanged_share(augment, picture, draws):
                 "The label is text",
             ),
         ),
-        other="""
+        others=(
+            """
 class TableDataset(Dataset):
     def __init__(self, frame, folder, transform=None):
         self.frame, self.folder = frame, Path(folder)
@@ -253,6 +268,7 @@ class TableDataset(Dataset):
             image = picture.convert("RGB")
         return self.transform(image), torch.tensor(self.classes.index(row["label"]))
 """,
+        ),
     ),
     "ex-longer": Case(
         mutants=(
@@ -274,12 +290,14 @@ class TableDataset(Dataset):
                 "begin with 1",
             ),
         ),
-        other="""
+        others=(
+            """
 def starts(losses, chance, margin=0.05):
     above = np.flatnonzero(np.asarray(losses) >= chance - margin)
     start = above[-1] + 2 if len(above) else 1
     return 0 if start > len(losses) else start
 """,
+        ),
     ),
     "ex-technique": Case(
         mutants=(
@@ -324,7 +342,8 @@ def starts(losses, chance, margin=0.05):
             ),
             Mutant("] = 0", "] = image.max()", "not filled with 0"),
         ),
-        other="""
+        others=(
+            """
 def cutout(image, side):
     _, height, width = image.shape
     top = torch.randint(0, height - side + 1, (1,))
@@ -334,6 +353,7 @@ def cutout(image, side):
     inside = inside & (columns >= left) & (columns < left + side)
     return image.masked_fill(inside, 0)
 """,
+        ),
     ),
     "ex-any-file": Case(
         mutants=(
@@ -365,13 +385,15 @@ def cutout(image, side):
                 "as another one",
             ),
         ),
-        other="""
+        others=(
+            """
 from PIL import ImageOps
 def load_any(path):
     with Image.open(path) as opened:
         upright = ImageOps.exif_transpose(opened).convert("RGB")
     return torch.from_numpy(np.array(upright)).permute(2, 0, 1)
 """,
+        ),
     ),
     "ex-many-files": Case(
         needs=CLASSES,
@@ -401,7 +423,8 @@ def load_any(path):
                 "order of `class_names`",
             ),
         ),
-        other="""
+        others=(
+            """
 def predict_files(model, paths, transform):
     images = [transform(decode_image(str(p), mode="RGB")) for p in paths]
     model = model.to(device).eval()
@@ -413,6 +436,7 @@ def predict_files(model, paths, transform):
     best = [class_names[i] for i in probabilities.argmax(1)]
     return pd.DataFrame(table | {"predicted": best})
 """,
+        ),
     ),
     "ex-own-model": Case(
         mutants=(
@@ -457,7 +481,8 @@ def predict_files(model, paths, transform):
                 "in training mode",
             ),
         ),
-        other="""
+        others=(
+            """
 def choose_and_test(models, valid_loader, test_loader):
     def scores(name, loader):
         model = models[name].eval()
@@ -469,6 +494,7 @@ def choose_and_test(models, valid_loader, test_loader):
     ranked = sorted(models, key=lambda name: scores(name, valid_loader)[0].item())
     return [ranked[0], scores(ranked[0], test_loader)[1]]
 """,
+        ),
     ),
 }
 

@@ -19,7 +19,8 @@ CASES = {
                 "no part of a picture",
             ),
         ),
-        other="""
+        others=(
+            """
 import math
 
 
@@ -27,6 +28,7 @@ def needed(accuracy, chance):
     n = math.log(1 - chance) / math.log(accuracy)
     return torch.tensor(math.ceil(round(n, 9)))
 """,
+        ),
     ),
     "ex-steep": Case(
         mutants=(
@@ -37,11 +39,13 @@ def needed(accuracy, chance):
             Mutant("slopes.argmin()", "losses.argmin()", "is smallest"),
             Mutant("lrs[slopes.argmin()]", "slopes.argmin()", "a position"),
         ),
-        other="""
+        others=(
+            """
 def steepest(lrs, losses):
     slopes = np.gradient(losses, np.log10(lrs))
     return torch.tensor(min(zip(slopes, lrs, strict=True))[1])
 """,
+        ),
     ),
     "ex-confused": Case(
         mutants=(
@@ -59,11 +63,13 @@ def steepest(lrs, losses):
                 "the other direction too",
             ),
         ),
-        other="""
+        others=(
+            """
 def confused_pairs(matrix):
     errors = matrix - np.diag(np.diag(matrix))
     return dict(zip(zip(*errors.nonzero()), errors[errors > 0]))
 """,
+        ),
     ),
     "ex-parity": Case(
         mutants=(
@@ -80,7 +86,8 @@ def confused_pairs(matrix):
             Mutant("[parent_label(file)", "[odd_or_even(file)", "which digits they"),
             Mutant("[parent_label(file)", "[file.stem", "which is no digit"),
         ),
-        other="""
+        others=(
+            """
 digits = get_image_files(untar_data(URLs.MNIST, base=data.fastai_home()) / "training")
 block = DataBlock(
     blocks=(ImageBlock, CategoryBlock),
@@ -95,6 +102,7 @@ with parity.no_logging():
 *_, losses = parity.get_preds(with_loss=True)
 wrong = [int(dls.valid.items[i].parent.name) for i in losses.topk(9).indices]
 """,
+        ),
     ),
     "ex-architecture": Case(
         mutants=(
@@ -109,12 +117,14 @@ wrong = [int(dls.valid.items[i].parent.name) for i in losses.topk(9).indices]
             Mutant("(dls, arch,", '(dls, "test_resnet",', "as the argument `arch`"),
             Mutant("body(images)", "body(images[0])", "wants a batch"),
         ),
-        other="""
+        others=(
+            """
 def features(dls, arch):
     body = vision_learner(dls, arch, pretrained=False).model[0].to(device)
     x, *_ = next(iter(dls.valid))
     return list(body(x.as_subclass(torch.Tensor)).detach().size())[-3:]
 """,
+        ),
     ),
     "ex-cam": Case(
         mutants=(
@@ -137,7 +147,8 @@ def features(dls, arch):
             ),
             Mutant(".sum(dim=1)).detach()", ".sum(dim=1))", "part of the graph"),
         ),
-        other="""
+        others=(
+            """
 def grad_cam(model, x):
     model.eval()
     maps = model[0](x)
@@ -147,6 +158,7 @@ def grad_cam(model, x):
     with torch.no_grad():
         return torch.einsum("nc,nchw->nhw", weights, maps).clamp(min=0)
 """,
+        ),
     ),
     "ex-plan": Case(
         mutants=(
@@ -157,9 +169,11 @@ def grad_cam(model, x):
             Mutant('"A"', '"A", "D"', "what a comparison needs"),
             Mutant('"A"', '"A", "G"', "no advantage for one"),
         ),
-        other="""
+        others=(
+            """
 doubts = list("abcefh")
 """,
+        ),
     ),
 }
 

@@ -21,12 +21,14 @@ CASES = {
             Mutant("/ 255", "/ grey.max()", "its own brightest pixel"),
             Mutant("torch.tensor(grey).float()", "torch.tensor(grey * 1.0)", "float32"),
         ),
-        other="""
+        others=(
+            """
 def as_input(file):
     from PIL import Image
     from torchvision.transforms.functional import to_tensor
     return to_tensor(Image.open(file).convert("L")).unsqueeze(0).to(device)
 """,
+        ),
     ),
     "ex-absolute": Case(
         mutants=(
@@ -41,7 +43,8 @@ def as_input(file):
             ),
             Mutant("~is3[7]", "is3[7]", "that are called a 3"),
         ),
-        other="""
+        others=(
+            """
 def mae(pictures, template):
     flat = pictures.flatten(1)
     return torch.cdist(flat, template.reshape(1, -1), p=1)[:, 0] / template.numel()
@@ -54,6 +57,7 @@ def accuracy_3_or_7(distance, pictures, templates):
         right += (near < distance(pictures[digit], templates[other])).sum()
     return right / sum(map(len, pictures.values()))
 """,
+        ),
     ),
     "ex-flattened-size": Case(
         mutants=(
@@ -62,7 +66,8 @@ def accuracy_3_or_7(distance, pictures, templates):
             Mutant("* side**2", "* side", "you count one row"),
             Mutant("channels[-1] *", "sum(channels) *", "only the last maps"),
         ),
-        other="""
+        others=(
+            """
 def flattened(side, channels):
     body, n_in = nn.Sequential(), 1
     for n_out in channels:
@@ -70,6 +75,7 @@ def flattened(side, channels):
         n_in = n_out
     return torch.tensor(body(torch.zeros(1, 1, side, side)).numel())
 """,
+        ),
     ),
     "ex-stop": Case(
         needs=TINY,
@@ -79,7 +85,8 @@ def flattened(side, channels):
             Mutant("values[-1][-1]", "values[-1][0]", "as the training loss"),
             Mutant("values[-1][-1] <", "values[-1][-1] >", "not below the limit"),
         ),
-        other="""
+        others=(
+            """
 class StopBelow(TinyCallback):
     order = 1000
 
@@ -91,6 +98,7 @@ class StopBelow(TinyCallback):
         if len(rows) and min(row[1] for row in rows) < self.value:
             raise Cancel("fit")
 """,
+        ),
     ),
     "ex-clip": Case(
         needs=TINY,
@@ -123,7 +131,8 @@ class StopBelow(TinyCallback):
                 "a short gradient stays as it is",
             ),
         ),
-        other="""
+        others=(
+            """
 class Clip(TinyCallback):
     def __init__(self, max_norm):
         self.most = max_norm
@@ -134,6 +143,7 @@ class Clip(TinyCallback):
         for gradient in gradients:
             gradient.mul_((self.most / norm).clamp(max=1))
 """,
+        ),
     ),
     "ex-flat": Case(
         needs=("imports", "one-cycle-code"),
@@ -147,12 +157,14 @@ class Clip(TinyCallback):
                 "on a straight line",
             ),
         ),
-        other="""
+        others=(
+            """
 def flat_cosine(t, top):
     phase = min(max((t - 0.75) * 4, 0), 1) * torch.pi
     weight = (1 + np.cos(phase)) / 2
     return torch.tensor(weight * top + (1 - weight) * top / 100_000).double()
 """,
+        ),
     ),
     "ex-all-digits": Case(
         needs=TINY,
@@ -169,7 +181,8 @@ def flat_cosine(t, top):
             Mutant("if not self.learn.training:", "if True:", "of the training too"),
             Mutant("argmax(dim=1)", "argmax(dim=0)", "stand in a row"),
         ),
-        other="""
+        others=(
+            """
 class Accuracy(TinyCallback):
     right = total = 0
 
@@ -183,6 +196,7 @@ class Accuracy(TinyCallback):
             self.total += self.learn.yb.numel()
             self.value = self.right / self.total
 """,
+        ),
     ),
 }
 

@@ -30,12 +30,14 @@ CASES = {
                 "comes as the argument",
             ),
         ),
-        other="""
+        others=(
+            """
 from collections import Counter
 def count_pictures(path):
     found = Path(path).rglob("*.png")
     return Counter(file.parent.relative_to(path).as_posix() for file in found)
 """,
+        ),
     ),
     "ex-label": Case(
         needs=SAMPLE,
@@ -58,7 +60,8 @@ def count_pictures(path):
             Mutant('path / "train"', "path", "Pictures of `valid`"),
             Mutant("files, spell", "files, parent_label", "come from `spell`"),
         ),
-        other="""
+        others=(
+            """
 def spell(file):
     return "three" if Path(file).parts[-2] == "3" else "seven"
 block = DataBlock(
@@ -69,6 +72,7 @@ block = DataBlock(
 )
 dls_words = block.dataloaders(path / "train", num_workers=0)
 """,
+        ),
     ),
     "ex-epochs": Case(
         mutants=(
@@ -77,10 +81,12 @@ dls_words = block.dataloaders(path / "train", num_workers=0)
             Mutant("epochs + freeze_epochs", "2 * epochs", "its own number"),
             Mutant("freeze_epochs=1", "freeze_epochs=0", "is the default"),
         ),
-        other="""
+        others=(
+            """
 def epochs_run(epochs, freeze_epochs=1):
     return sum([epochs, freeze_epochs])
 """,
+        ),
     ),
     "ex-how-many-batches": Case(
         mutants=(
@@ -90,11 +96,13 @@ def epochs_run(epochs, freeze_epochs=1):
             Mutant(" if drop_last else -(-items // bs)", "", "however small"),
             Mutant("-(-items // bs)", "round(items / bs)", "in the last one"),
         ),
-        other="""
+        others=(
+            """
 import math
 def batches(items, bs, drop_last):
     return (math.floor if drop_last else math.ceil)(items / bs)
 """,
+        ),
     ),
     "ex-worst": Case(
         mutants=(
@@ -112,13 +120,15 @@ def batches(items, bs, drop_last):
                 "Another picture",
             ),
         ),
-        other="""
+        others=(
+            """
 def worst_answer(probabilities, truth):
     losses = torch.nn.functional.nll_loss(
         probabilities.log(), truth, reduction="none"
     )
     return losses.topk(1).indices[0]
 """,
+        ),
     ),
     "ex-trust-table": Case(
         needs=(*SAMPLE, "read-labels"),
@@ -134,10 +144,12 @@ def worst_answer(probabilities, truth):
                 "only a part of it",
             ),
         ),
-        other="""
+        others=(
+            """
 dls_table = ImageDataLoaders.from_csv(path, valid_pct=0.2, seed=4321, num_workers=0)
 digits = ("3", "7")
 """,
+        ),
     ),
     "ex-residual": Case(
         mutants=(
@@ -158,7 +170,8 @@ digits = ("3", "7")
             Mutant("self.layers(x) + x", "x.add_(self.layers(x))", "in place"),
             Mutant("Sequential(*layers)", "Sequential(*layers[:1])", "does not know"),
         ),
-        other="""
+        others=(
+            """
 class Residual(torch.nn.Module):
     def __init__(self, *layers):
         super().__init__()
@@ -169,6 +182,7 @@ class Residual(torch.nn.Module):
             new = step(new)
         return (x + new).clamp(min=0)
 """,
+        ),
     ),
     "ex-freeze-body": Case(
         mutants=(
@@ -193,7 +207,8 @@ class Residual(torch.nn.Module):
             ),
             Mutant("body.modules()", "body.children()", "inside others"),
         ),
-        other="""
+        others=(
+            """
 def freeze_body(body):
     body.requires_grad_(False)
     norms = [m for m in body.modules() if isinstance(m, torch.nn.BatchNorm2d)]
@@ -201,6 +216,7 @@ def freeze_body(body):
         norm.requires_grad_(True)
     return sum(p.numel() for p in body.parameters() if p.requires_grad)
 """,
+        ),
     ),
 }
 

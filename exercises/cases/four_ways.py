@@ -14,7 +14,8 @@ CASES = {
             Mutant("ceil(samples / processes)", "samples", "that has all samples"),
             Mutant("ceil(share / batch)", "share // batch + 1", "nothing remains"),
         ),
-        other="""
+        others=(
+            """
 def global_batch(processes, batch):
     return sum(batch for _ in range(processes))
 
@@ -22,6 +23,7 @@ def global_batch(processes, batch):
 def steps_per_epoch(samples, processes, batch):
     return torch.tensor(-(-samples // global_batch(processes, batch)))
 """,
+        ),
     ),
     "ex-accumulate": Case(
         mutants=(
@@ -55,7 +57,8 @@ def steps_per_epoch(samples, processes, batch):
                 "before the first went backward",
             ),
         ),
-        other="""
+        others=(
+            """
 def accumulate(model, inputs, targets, size):
     model.zero_grad()
     for first in range(0, len(inputs), size):
@@ -64,6 +67,7 @@ def accumulate(model, inputs, targets, size):
         loss = F.cross_entropy(logits, targets[part].to(device), reduction="sum")
         loss.div(len(inputs)).backward()
 """,
+        ),
     ),
     "ex-shares": Case(
         mutants=(
@@ -81,7 +85,8 @@ def accumulate(model, inputs, targets, size):
             Mutant("ratio = 48 / 16", "ratio = 16 / 48", "the other way round"),
             Mutant("ratio = 48 / 16", "ratio = 1", "shared out"),
         ),
-        other="""
+        others=(
+            """
 def ddp_gradient(model, inputs, targets, shares):
     vectors, first = [], 0
     for share in shares:
@@ -95,6 +100,7 @@ def ddp_gradient(model, inputs, targets, shares):
 
 ratio = torch.tensor(3)
 """,
+        ),
     ),
     "ex-shuffle": Case(
         mutants=(
@@ -128,7 +134,8 @@ ratio = torch.tensor(3)
             Mutant("def __len__", "def size_of_epoch", "without `__len__`"),
             Mutant("self.seed + self.epoch", "self.epoch", "does not depend on `seed`"),
         ),
-        other="""
+        others=(
+            """
 class EpochSampler(torch.utils.data.Sampler):
     def __init__(self, size, seed):
         self.indices = torch.arange(size)
@@ -141,6 +148,7 @@ class EpochSampler(torch.utils.data.Sampler):
         drawn = torch.rand(len(self), generator=self.generator)
         return (int(index) for index in self.indices[drawn.argsort()])
 """,
+        ),
     ),
     "ex-gradient-norms": Case(
         mutants=(
@@ -156,7 +164,8 @@ class EpochSampler(torch.utils.data.Sampler):
             Mutant(".norm()", ".abs().sum()", "sums of absolute values"),
             Mutant("after_backward", "after_gradients", "it noted 0 norms"),
         ),
-        other="""
+        others=(
+            """
 class GradientNorms(Callback):
     def __init__(self):
         self.norms = []
@@ -165,6 +174,7 @@ class GradientNorms(Callback):
         tensors = [p.grad for p in self.model.parameters()]
         self.norms.append(torch.nn.utils.get_total_norm(tensors))
 """,
+        ),
     ),
     "ex-fifth": Case(
         needs=WAYS,
@@ -204,7 +214,8 @@ def unused(model, train_loader, valid_loader, loss_fn):""",
                 "optimizer object",
             ),
         ),
-        other="""
+        others=(
+            """
 def functional_way(model, train_loader, valid_loader, loss_fn):
     memory = {}
     for _ in range(2):
@@ -222,6 +233,7 @@ def functional_way(model, train_loader, valid_loader, loss_fn):
             for x, y in valid_loader:
                 loss_fn(model(x.to(device)), y.to(device))
 """,
+        ),
     ),
     "ex-project": Case(
         mutants=(
@@ -274,7 +286,8 @@ def functional_way(model, train_loader, valid_loader, loss_fn):
             Mutant("finals[1:]", "finals[1:2]", "every way counts"),
             Mutant(".max()", ".mean()", "every weight of every way"),
         ),
-        other="""
+        others=(
+            """
 import copy
 
 
@@ -292,6 +305,7 @@ def farthest(make_model, make_loader, ways):
         for a, b in zip(end, ends[0], strict=True)
     )
 """,
+        ),
     ),
 }
 

@@ -17,13 +17,15 @@ CASES = {
                 "nothing remains for a smaller batch",
             ),
         ),
-        other="""
+        others=(
+            """
 import math
 
 
 def steps(epochs, batch_size):
     return torch.tensor(sum(math.ceil(4000 / batch_size) for _ in range(epochs)))
 """,
+        ),
     ),
     "ex-own-classifier": Case(
         mutants=(
@@ -58,7 +60,8 @@ def steps(epochs, batch_size):
                 "names a device",
             ),
         ),
-        other="""
+        others=(
+            """
 class LitMLP(L.LightningModule):
     def __init__(self, width=128):
         super().__init__()
@@ -81,6 +84,7 @@ class LitMLP(L.LightningModule):
     def configure_optimizers(self):
         return [torch.optim.AdamW(self.parameters(), lr=2e-3)]
 """,
+        ),
     ),
     "ex-schedule": Case(
         needs=MLP,
@@ -96,7 +100,8 @@ class LitMLP(L.LightningModule):
             Mutant("total_steps=60", "total_steps=30", "stops before"),
             Mutant("total_steps=60", "total_steps=120", "made for more steps"),
         ),
-        other="""
+        others=(
+            """
 class Scheduled(LitMLP):
     def __init__(self):
         super().__init__()
@@ -113,6 +118,7 @@ class Scheduled(LitMLP):
         self.rates.append(self.lr_schedulers().get_last_lr()[0])
         return super().training_step(batch, batch_idx)
 """,
+        ),
     ),
     "ex-count-samples": Case(
         mutants=(
@@ -130,7 +136,8 @@ class Scheduled(LitMLP):
                 "validation pictures are counted too",
             ),
         ),
-        other="""
+        others=(
+            """
 class CountSamples(L.Callback):
     def __init__(self):
         self.sizes = []
@@ -142,6 +149,7 @@ class CountSamples(L.Callback):
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
         self.sizes.append(batch[0].shape[0])
 """,
+        ),
     ),
     "ex-continue": Case(
         needs=TRAINER,
@@ -156,7 +164,8 @@ class CountSamples(L.Callback):
             Mutant('"resumed", epochs', '"resumed", epochs + 2', "counts all epochs"),
             Mutant("return trainer", "return model", "not a trainer"),
         ),
-        other="""
+        others=(
+            """
 def continue_from(path, model, loader, epochs):
     trainer = L.Trainer(
         max_epochs=epochs,
@@ -170,6 +179,7 @@ def continue_from(path, model, loader, epochs):
     trainer.fit(model, train_dataloaders=loader, ckpt_path=str(path))
     return trainer
 """,
+        ),
     ),
     "ex-order": Case(
         needs=("imports", "tiny-trainer"),
@@ -219,7 +229,8 @@ def continue_from(path, model, loader, epochs):
             ),
             Mutant("optimizer.zero_grad()\n", "pass\n", "gradients of the batch"),
         ),
-        other="""
+        others=(
+            """
 class HookedTrainer(TinyTrainer):
     def fit(self, model, loader):
         model.to(device)
@@ -235,6 +246,7 @@ class HookedTrainer(TinyTrainer):
             if batch_idx == len(loader) - 1:
                 model.on_train_epoch_end()
 """,
+        ),
     ),
 }
 

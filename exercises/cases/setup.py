@@ -15,7 +15,8 @@ CASES = {
             Mutant("    if available:", "    if built:", "is not ready before"),
             Mutant("if built else", "if not built else", "the build is right"),
         ),
-        other="""
+        others=(
+            """
 def verdict(built, available):
     answers = {
         (1, 1): "ready",
@@ -26,6 +27,7 @@ def verdict(built, available):
         raise ValueError("impossible")
     return answers[built, available]
 """,
+        ),
     ),
     "ex-prefer": Case(
         mutants=(
@@ -42,13 +44,15 @@ def verdict(built, available):
             ),
             Mutant(", only {there}", "", "name both lists"),
         ),
-        other="""
+        others=(
+            """
 def prefer(wishes, there):
     found = sorted(set(wishes) & set(there), key=wishes.index)
     if not found:
         raise ValueError(", ".join(wishes) + " not among " + ", ".join(there))
     return found[0]
 """,
+        ),
     ),
     "ex-double": Case(
         mutants=(
@@ -58,12 +62,14 @@ def prefer(wishes, there):
             Mutant("dtype=torch.float32", "dtype=torch.float64", "has no float64"),
             Mutant(".numpy()", "", "not a NumPy array"),
         ),
-        other="""
+        others=(
+            """
 def double_on(values, device):
     tensor = torch.Tensor(values).to(device)
     tensor *= 2
     return np.array(tensor.tolist(), dtype=np.float32)
 """,
+        ),
     ),
     "ex-move": Case(
         mutants=(
@@ -88,7 +94,8 @@ def double_on(values, device):
                 "returns the moved one",
             ),
         ),
-        other="""
+        others=(
+            """
 from torch.utils._pytree import tree_map
 
 
@@ -98,6 +105,7 @@ def move(batch, device):
 
     return tree_map(one, batch)
 """,
+        ),
     ),
     "ex-your-gpu": Case(
         mutants=(
@@ -117,7 +125,8 @@ def move(batch, device):
                 "not those of one training",
             ),
         ),
-        other="""
+        others=(
+            """
 def race(train, names):
     def timed(name):
         begin = time.monotonic()
@@ -128,6 +137,7 @@ def race(train, names):
         train(name, steps=5)
     return {name: timed(name) for name in names}
 """,
+        ),
     ),
     "ex-accelerator": Case(
         mutants=(
@@ -148,13 +158,15 @@ def race(train, names):
             ),
             Mutant('return "cpu", 1', 'return "cpu", 0', 'the answer is ("cpu", 1)'),
         ),
-        other="""
+        others=(
+            """
 def accelerator():
     device = torch.accelerator.current_accelerator(check_available=True)
     if device is None:
         return "cpu", 1
     return str(device).split(":")[0], torch.accelerator.device_count()
 """,
+        ),
     ),
     "ex-seconds": Case(
         mutants=(
@@ -164,7 +176,8 @@ def accelerator():
             Mutant(" / repeats", "", "time of all calls"),
             Mutant("return (", "return 1000 * (", "milliseconds"),
         ),
-        other="""
+        others=(
+            """
 def seconds_per_call(function, device, repeats=20, warmup=3):
     times = []
     for number in range(warmup + repeats):
@@ -177,6 +190,7 @@ def seconds_per_call(function, device, repeats=20, warmup=3):
             times.append(time.time() - start)
     return sum(times) / len(times)
 """,
+        ),
         needs=("imports", "choose-import", "timing-stopwatch"),
     ),
     "ex-report": Case(
@@ -186,9 +200,11 @@ def seconds_per_call(function, device, repeats=20, warmup=3):
             Mutant('"doctor", ', "", "ask the doctor again"),
             Mutant('"driver"', '"insist"', "mends nothing"),
         ),
-        other="""
+        others=(
+            """
 steps = ("kernel", "doctor", "driver", "doctor")
 """,
+        ),
     ),
 }
 

@@ -12,13 +12,15 @@ CASES = {
             Mutant("[..., ::2, ::2]", "[::2, ::2]", "skips pictures"),
             Mutant("[:, 1:2]", "[:, 1]", "lost its channel dimension"),
         ),
-        other="""
+        others=(
+            """
 first = pictures.select(0, 0)
 green = pictures.unbind(dim=1)[1]
 corners = pictures[:, :, 0:5, 0:5]
 coarse = pictures[:, :, range(0, 28, 2)][..., range(0, 28, 2)]
 green_kept = pictures.narrow(1, 1, 1)
 """,
+        ),
     ),
     "ex-linear": Case(
         mutants=(
@@ -26,10 +28,12 @@ green_kept = pictures.narrow(1, 1, 1)
             Mutant(" + bias", "", "The bias is missing"),
             Mutant(" + bias", " - bias", "differs from `nn.Linear`"),
         ),
-        other="""
+        others=(
+            """
 def linear_by_hand(x, weight, bias):
     return torch.einsum("...i,oi->...o", x, weight) + bias
 """,
+        ),
     ),
     "ex-factories": Case(
         mutants=(
@@ -40,12 +44,14 @@ def linear_by_hand(x, weight, bias):
             Mutant("rand(sevens.shape)", "rand(4, 2)", "not shaped like"),
             Mutant("rand(sevens.shape)", "zeros(sevens.shape)", "not random"),
         ),
-        other="""
+        others=(
+            """
 identity = torch.diag(torch.ones(3, dtype=torch.int64))
 sevens = 7 * torch.ones(2, 4, dtype=torch.float64)
 fifths = torch.tensor([0, 0.25, 0.5, 0.75, 1])
 noise = torch.normal(5, 2, size=(2, 4))
 """,
+        ),
     ),
     "ex-shapes": Case(
         mutants=(
@@ -57,7 +63,8 @@ noise = torch.normal(5, 2, size=(2, 4))
             Mutant("torch.cat(", "torch.stack(", "that is there grow"),
             Mutant("(1, 2, 0)", "(2, 0, 1)", "lists the old positions"),
         ),
-        other="""
+        others=(
+            """
 shapes = {
     "matmul": [5, 4, 2],
     "plus": torch.Size([5, 4, 6]),
@@ -68,6 +75,7 @@ shapes = {
     "turned": (4, 6, 5),
 }
 """,
+        ),
     ),
     "ex-standardise": Case(
         mutants=(
@@ -82,11 +90,13 @@ shapes = {
                 "writes into its argument",
             ),
         ),
-        other="""
+        others=(
+            """
 def standardise(table):
     columns = [(c - c.mean()) / c.std(correction=0) for c in table.unbind(1)]
     return torch.stack(columns, dim=1)
 """,
+        ),
     ),
     "ex-pictures": Case(
         mutants=(
@@ -101,11 +111,13 @@ def standardise(table):
             Mutant(" / 255", " // 255", "another value"),
             Mutant("torch.float32", "torch.float64", "layers want float32"),
         ),
-        other="""
+        others=(
+            """
 def to_model_input(pictures):
     scaled = [pictures[..., k].float().div(255) for k in range(3)]
     return torch.stack(scaled, dim=1)
 """,
+        ),
     ),
     "ex-memory": Case(
         mutants=(
@@ -136,7 +148,8 @@ def to_model_input(pictures):
             ),
             Mutant('"x[x > 3]": False', '"x[x > 3]": True', "lie anywhere"),
         ),
-        other="""
+        others=(
+            """
 def shares_memory(a, b):
     return np.shares_memory(a.numpy(), b.numpy())
 
@@ -144,6 +157,7 @@ def shares_memory(a, b):
 x = torch.arange(12).reshape(3, 4)
 shared = {name: shares_memory(x, eval(name)) for name in shared}
 """,
+        ),
     ),
     "ex-nearest": Case(
         mutants=(
@@ -155,11 +169,13 @@ shared = {name: shares_memory(x, eval(name)) for name in shared}
             Mutant(".unsqueeze(1)", "", "need a new dimension each"),
             Mutant(".sum(dim=2)", ".sum(dim=1)", "used up the centroids"),
         ),
-        other="""
+        others=(
+            """
 def nearest(points, centroids):
     found = [int((centroids - p).norm(dim=1).argmin()) for p in points]
     return torch.tensor(found, dtype=torch.int32)
 """,
+        ),
     ),
 }
 

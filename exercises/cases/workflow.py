@@ -19,13 +19,15 @@ CASES = {
                 "no longer in their order",
             ),
         ),
-        other="""
+        others=(
+            """
 def three_way_split(X, y, train, validation):
     sizes = [round(share * X.shape[0]) for share in (train, validation)]
     sizes.append(X.shape[0] - sum(sizes))
     pairs = zip(X.split(sizes), y.split(sizes))
     return tuple(part for pair in pairs for part in pair)
 """,
+        ),
     ),
     "ex-seeds": Case(
         needs=LINE,
@@ -47,12 +49,14 @@ def three_way_split(X, y, train, validation):
                 "holds tensors",
             ),
         ),
-        other="""
+        others=(
+            """
 def initial_parameters(seed):
     generator = torch.manual_seed(seed)
     state = LinearRegressionModel().state_dict()
     return [float(state[name]) for name in ("weights", "bias")]
 """,
+        ),
     ),
     "ex-no-seed": Case(
         needs=(*TRAINED, "linear-model"),
@@ -74,7 +78,8 @@ def initial_parameters(seed):
                 "they were trained along",
             ),
         ),
-        other="""
+        others=(
+            """
 models = [LinearRegressionModelV2() for _ in range(3)]
 def both(model):
     return tuple(p.detach().flatten()[0].clone() for p in model.parameters())
@@ -87,6 +92,7 @@ for model in models:
         optimizer.step()
 finishes = [both(model) for model in models]
 """,
+        ),
     ),
     "ex-plane": Case(
         needs=TRAINED,
@@ -106,7 +112,8 @@ finishes = [both(model) for model in models]
                 "one number a point is (3, 1)",
             ),
         ),
-        other="""
+        others=(
+            """
 plane = nn.Linear(2, 1)
 optimizer = torch.optim.Adam(plane.parameters(), lr=0.05)
 for _ in range(500):
@@ -114,6 +121,7 @@ for _ in range(500):
     (plane(points) - heights).square().mean().backward()
     optimizer.step()
 """,
+        ),
     ),
     "ex-resting-loss": Case(
         needs=TRAINED,
@@ -124,7 +132,8 @@ for _ in range(500):
             Mutant("data, loss_fn,", "data, nn.L1Loss(),", "arguments arrive"),
             Mutant("epochs=epochs)", "epochs=400)", "arguments arrive"),
         ),
-        other="""
+        others=(
+            """
 def mae_after(loss_fn, lr, epochs=400):
     torch.manual_seed(42)
     model = LinearRegressionModel()
@@ -136,6 +145,7 @@ def mae_after(loss_fn, lr, epochs=400):
     with torch.no_grad():
         return (y_test - model(X_test)).abs().mean()
 """,
+        ),
     ),
     "ex-best": Case(
         needs=LINE,
@@ -167,7 +177,8 @@ def mae_after(loss_fn, lr, epochs=400):
             ),
             Mutant("best_model.load_state_dict(best_state)\n", "", "load it"),
         ),
-        other="""
+        others=(
+            """
 torch.manual_seed(42)
 model = LinearRegressionModel()
 optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
@@ -184,6 +195,7 @@ best_loss, best_epoch, best_state = min(log, key=lambda row: row[0])
 best_model = LinearRegressionModel()
 best_model.load_state_dict(best_state)
 """,
+        ),
     ),
     "ex-resume": Case(
         needs=(*TRAINED, "model-0", "save-state"),
@@ -227,7 +239,8 @@ resumed.load_state_dict(loaded["model"])
                 "50 more epochs are to come",
             ),
         ),
-        other="""
+        others=(
+            """
 def advance(model, optimizer, epochs):
     for _ in range(epochs):
         optimizer.zero_grad()
@@ -253,6 +266,7 @@ resumed.load_state_dict(together["net"])
 third.load_state_dict(together["sgd"])
 advance(resumed, third, 100 - together["done"])
 """,
+        ),
     ),
     "ex-from-memory": Case(
         needs=(*LINE, "model-0", "save-state"),
@@ -276,7 +290,8 @@ advance(resumed, third, 100 - together["done"])
                 "the same shape, (N, 1)",
             ),
         ),
-        other="""
+        others=(
+            """
 x = torch.arange(100).unsqueeze(1)[torch.randperm(100)] / 100
 t = 0.9 - x / 2
 class Line(nn.Module):
@@ -295,6 +310,7 @@ torch.save(my_model.state_dict(), models / "mine.pt")
 my_loaded_model = Line()
 my_loaded_model.load_state_dict(torch.load(models / "mine.pt"))
 """,
+        ),
     ),
 }
 
