@@ -1,20 +1,42 @@
 """The built course, a server and a browser, for every test that looks at the site."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import threading
+from collections import Counter
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from playwright.sync_api import sync_playwright
+from hypothesis import HealthCheck, settings
+from playwright._impl._driver import compute_driver_executable
+from playwright.sync_api import Error, sync_playwright
 
 ROOT = Path(__file__).parent.parent
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
+# A busy machine is slow, not wrong: nothing here is judged by the clock. What has not
+# come after this many milliseconds will never come.
+NEVER = 600_000
+
+settings.register_profile(
+    "course",
+    settings.default,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("course")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say once, and not test by test, what was left out and why."""
+    skipped = terminalreporter.stats.get("skipped", ())
+    for reason, count in Counter(report.longrepr[2] for report in skipped).items():
+        terminalreporter.line(f"{count} skipped: {reason.removeprefix('Skipped: ')}")
 
 
 @pytest.fixture(scope="session")
@@ -77,27 +99,47 @@ def serve():
         server.server_close()
 
 
+def skip_without_browser(reason):
+    """Leave out a test of the site: one line says why, and what to install."""
+    pytest.skip(
+        f"no browser ({reason}); the tests of the site want Chromium: "
+        "apt install chromium libatomic1 (Debian, Ubuntu), or: "
+        "playwright install chromium"
+    )
+
+
 @pytest.fixture(scope="session")
 def browser():
     """Start Chromium once: the system's, else the one that Playwright installed."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    found = next(filter(None, map(shutil.which, names)), None)
+    # Playwright drives it with a Node of its own, which may lack a library here.
+    node, _ = compute_driver_executable()
+    started = subprocess.run([node, "--version"], capture_output=True, text=True)
+    if started.returncode:
+        told = started.stderr.strip().rpartition("shared libraries: ")[2]
+        skip_without_browser(f"Playwright's Node does not start: {told}")
     with sync_playwright() as playwright:
-        names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-        paths = [*map(shutil.which, names), playwright.chromium.executable_path]
-        found = next((path for path in paths if path and Path(path).exists()), None)
-        if found is None:
-            pytest.skip(
-                "no Chromium: install it (Debian: apt install chromium; elsewhere: "
-                "playwright install chromium) to run the tests of the site"
+        found = found or playwright.chromium.executable_path
+        if not Path(found).exists():
+            skip_without_browser("Chromium is not installed")
+        try:
+            browser = playwright.chromium.launch(
+                executable_path=found,
+                timeout=NEVER,
+                args=[
+                    "--no-sandbox",
+                    "--disable-gpu",
+                    "--disable-background-networking",
+                    "--no-first-run",
+                ],
             )
-        browser = playwright.chromium.launch(
-            executable_path=found,
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-background-networking",
-                "--no-first-run",
-            ],
-        )
+        except Error as error:
+            missing = re.search("shared libraries: (.+)", error.message)
+            if missing is None:
+                raise
+            skip_without_browser(f"{found} does not start: {missing[1]}")
+        browser.on("context", lambda context: context.set_default_timeout(NEVER))
         yield browser
         browser.close()
 
