@@ -11,11 +11,12 @@ endif
 INSTALLED := .venv/.installed
 HTML := _build/html
 SEEDS ?= 1 2 3
+SUITE ?= bookworm
 # Lanes take one notebook a test, in random order: they depend on no order.
 LANE = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n 2 --dist worksteal --shuffle random
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab test changed offline status threads seeds twice alone accelerator versions execute lint format gettext release requirements clean
+.PHONY: help book serve lab test changed offline fresh status threads seeds twice alone accelerator versions execute lint format gettext release requirements clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -48,8 +49,11 @@ changed: $(INSTALLED)  ## re-run the chapters that changed, or whose helpers, da
 offline: $(INSTALLED)  ## all that `make test` runs, in a namespace without a network
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python tools/offline.py $(BIN)/pytest --nbval -n 2 --dist loadfile
 
+fresh:  ## `make book` and `make test` on a bare Debian, as root; SUITE=trixie
+	$(PYTHON) tools/fresh.py $(SUITE)
+
 status: changed  ## re-run what changed, try the exercises; writes appendix/status.json
-	$(BIN)/python tools/status.py
+	$(BIN)/python -m tools.status
 
 threads: $(INSTALLED)  ## re-run every chapter with two threads, outputs compared
 	OMP_NUM_THREADS=2 $(BIN)/pytest --nbval --record _build/status/threads.json $(CHAPTER)
@@ -70,7 +74,7 @@ versions: $(INSTALLED)  ## other versions of torch and Python; writes appendix/v
 	$(BIN)/nox
 
 execute: $(INSTALLED)  ## run chapters and store their outputs; CHAPTER=chapters/04_workflow.ipynb for one
-	$(BIN)/python tools/execute.py $(CHAPTER)
+	$(BIN)/python -m tools.execute $(CHAPTER)
 
 lint: $(INSTALLED)  ## check the style of all code
 	$(BIN)/ruff check .

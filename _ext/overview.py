@@ -8,35 +8,28 @@ last run measured, from the file that ``make status`` writes.
 import csv
 import json
 import re
+import sys
 from collections import defaultdict
 from functools import cache
 from pathlib import Path
 
 from docutils import nodes
 from docutils.statemachine import StringList
-from myst_parser.mdit_to_docutils.base import default_slugify
 from sphinx.util.docutils import SphinxDirective
+
+sys.path.append(str(Path(__file__).parents[1]))
+from tools import notebooks
 
 UNITS = "appendix/source_units.csv"
 STATUS = "appendix/status.json"
 VERSIONS = "appendix/versions.csv"
-FENCED = re.compile(r"^(`{3,}|:{3,}).*?^\1", re.M | re.S)
-HEADING = re.compile(r"^(#+) (.+)$", re.M)
 
-
-@cache
-def read_cells(path):
-    """Return the cells of a notebook as pairs of source and metadata."""
-    cells = json.loads(path.read_text("utf-8"))["cells"]
-    return [
-        ("".join(cell["source"]) if cell["cell_type"] == "markdown" else "", cell)
-        for cell in cells
-    ]
+read = cache(notebooks.read)
 
 
 def title(path):
     """Return the title of a notebook."""
-    return HEADING.search(read_cells(path)[0][0])[2]
+    return notebooks.headings(read(path).cells[0])[0][1]
 
 
 def taught_in(path):
@@ -45,17 +38,11 @@ def taught_in(path):
     A cell that covers a unit and holds several headings stands for the first one of the
     lowest level; a cell without a heading belongs to the section before it.
     """
-    found, slugs, section = defaultdict(list), set(), None
-    for source, cell in read_cells(path):
-        headings = []
-        for mark, heading in HEADING.findall(FENCED.sub("", source)):
-            slug = default_slugify(heading.replace("`", ""))
-            while slug in slugs:  # as MyST makes them unique
-                slug += "-1"
-            slugs.add(slug)
-            headings.append((len(mark), heading, slug))
+    found, section = defaultdict(list), None
+    notebook = read(path)
+    for cell, headings in zip(notebook.cells, notebooks.anchors(notebook), strict=True):
         opened = max(headings, key=lambda found: found[0], default=section)
-        for unit in cell["metadata"].get("covers", []):
+        for unit in cell.metadata.get("covers", []):
             if opened[1:] not in found[unit]:
                 found[unit].append(opened[1:])
         section = headings[-1] if headings else section

@@ -6,23 +6,18 @@ import re
 from collections import Counter
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 from PIL import Image
 
 from helpers import doctor
+from tools.notebooks import ROOT, chapters, read, slugs
 
-ROOT = Path(__file__).parent.parent
 APPENDIX = ROOT / "appendix"
-CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
+CHAPTERS = chapters()
 LINK = re.compile(r"\]\((\.\./chapters/[^)#]+\.ipynb)#([^)]+)\)")
 TERM_LINK = re.compile(r"\[([^\]]+)\]\(\.\./appendix/glossary\.md#([^)]+)\)")
-
-
-def read(path):
-    return nbformat.read(path, as_version=nbformat.NO_CONVERT)
 
 
 def entries(text, level):
@@ -32,18 +27,6 @@ def entries(text, level):
     return {
         heading: re.split(rf"^#{{1,{level}}} ", body, flags=re.M)[0]
         for heading, body in zip(parts[::2], parts[1::2], strict=True)
-    }
-
-
-def slugs(notebook):
-    """Return the anchors of a notebook's headings, as MyST makes them."""
-    from myst_parser.mdit_to_docutils.base import default_slugify
-
-    return {
-        default_slugify(re.sub(r"`", "", heading))
-        for cell in notebook.cells
-        if cell.cell_type == "markdown"
-        for heading in re.findall(r"^#+ (.+)$", cell.source, re.M)
     }
 
 

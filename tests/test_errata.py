@@ -3,12 +3,12 @@
 import re
 from collections import Counter
 from functools import cache
-from pathlib import Path
 
-import nbformat
 import pytest
 
-APPENDIX = Path(__file__).parent.parent / "appendix"
+from tools.notebooks import ROOT, read, slugs
+
+APPENDIX = ROOT / "appendix"
 # How far the numbers of each of the five lists go, and those never given.
 LISTS = {
     "m0": ("{:02}", 17, {}),
@@ -36,16 +36,8 @@ def expected():
 
 
 @cache
-def slugs(path):
-    """Return the anchors of a notebook's headings, as MyST makes them."""
-    from myst_parser.mdit_to_docutils.base import default_slugify
-
-    return {
-        default_slugify(heading.replace("`", ""))
-        for cell in nbformat.read(path, as_version=nbformat.NO_CONVERT).cells
-        if cell.cell_type == "markdown"
-        for heading in re.findall(r"^#+ (.+)$", cell.source, re.M)
-    }
+def anchors_of(path):
+    return slugs(read(path))
 
 
 def broken_links(text):
@@ -55,7 +47,7 @@ def broken_links(text):
         (path, anchor)
         for path, anchor in links
         if not (file := (APPENDIX / path).resolve()).exists()
-        or (anchor and anchor not in slugs(file))
+        or (anchor and anchor not in anchors_of(file))
     ] + ([] if links else [text])
 
 
@@ -63,7 +55,7 @@ def broken_links(text):
 def severe():
     """Return the entries of the notebook as {label: cells}."""
     entries, current = {}, None
-    notebook = nbformat.read(APPENDIX / "errata.ipynb", as_version=nbformat.NO_CONVERT)
+    notebook = read(APPENDIX / "errata.ipynb")
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             label = re.match(r"\((m\d-\d+)\)=\n### .+\?\n", cell.source)

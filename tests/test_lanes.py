@@ -12,10 +12,14 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from tools import offline
+from tools.notebooks import notebooks, once, read, run, twice
+
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT / "tests" / "lanes"), str(ROOT / "tools")]
-import offline  # noqa: E402
-import runner  # noqa: E402
+
+
+def problems(path, order=once, **environment):
+    return [text for _, text in run(read(path), path.parent, order, **environment)]
 
 
 def write(path, *cells):
@@ -53,27 +57,27 @@ def test_a_sound_notebook_runs_once_and_twice(notebook):
         "# Two",
         raising("1 / 0", "ZeroDivisionError"),
     )
-    assert runner.run(path) == []
-    assert runner.run(path, runner.twice) == []
+    assert problems(path) == []
+    assert problems(path, twice) == []
 
 
 def test_a_cell_that_cannot_run_twice_is_seen(notebook):
     path = notebook("# One", "x = 0", "x += 1", "assert x == 1")
-    assert runner.run(path) == []
-    problems = "\n".join(runner.run(path, runner.twice))
-    assert "planted: cell-3" in problems
-    assert "x = 2" in problems, "the measured value is not told"
+    assert problems(path) == []
+    told = "\n".join(problems(path, twice))
+    assert "cell-3 (second time)" in told
+    assert "x = 2" in told, "the measured value is not told"
 
 
 def test_a_section_that_spoils_the_one_before_is_seen(notebook):
     path = notebook(
         "# One", "x = [1]", "# Two", "y = x", "# Three", "x = None", "z = len(y)"
     )
-    assert runner.run(path) == []
+    assert problems(path) == []
     spoilt = notebook(
         "# One", "x = [1]", "# Two", "assert x == [1]", "# Three", "x = None"
     )
-    (problem,) = runner.run(spoilt, runner.twice)
+    (problem,) = problems(spoilt, twice)
     assert "cell-3 (again after the next section)" in problem
     assert "x = None" in problem
 
@@ -84,12 +88,12 @@ def test_a_cell_with_a_reason_runs_once(notebook):
         "# One", "count = 0", "# Two", counter.copy(), "# Three", "assert x == 1"
     )
     path = notebook("# One", "if 'x' not in dir(): x = 0", counter, "assert x == 1")
-    assert runner.run(path, runner.twice) == []
+    assert problems(path, twice) == []
 
 
 def test_an_error_that_stays_away_or_changes_is_seen(notebook):
     path = notebook("# One", raising("1", "ValueError"), raising("1 / 0", "ValueError"))
-    first, second = runner.run(path)
+    first, second = problems(path)
     assert "must raise ['ValueError'], raised []" in first
     assert "raised ['ZeroDivisionError']" in second
 
@@ -97,7 +101,7 @@ def test_an_error_that_stays_away_or_changes_is_seen(notebook):
 def test_a_narrower_error_is_the_stored_one_and_a_wider_one_is_not(notebook):
     narrower = raising("raise NotImplementedError", "RuntimeError")
     wider = raising("raise RuntimeError", "NotImplementedError")
-    (problem,) = runner.run(notebook("# One", narrower, wider))
+    (problem,) = problems(notebook("# One", narrower, wider))
     assert "must raise ['NotImplementedError'], raised ['RuntimeError']" in problem
 
 
@@ -108,14 +112,14 @@ def test_a_claim_of_one_seed_is_seen_from_another(notebook):
         "seed_everything(); share = torch.rand(1).item()",
         "assert share > 0.8, 'as it happens for 42'",
     )
-    assert runner.run(path, COURSE_SEED="42") == []
-    (problem,) = runner.run(path, COURSE_SEED="1")
+    assert problems(path, COURSE_SEED="42") == []
+    (problem,) = problems(path, COURSE_SEED="1")
     assert re.search(r"share = 0\.\d+", problem)
 
 
-@pytest.mark.parametrize("path", runner.NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_a_cell_that_runs_once_says_why(path):
-    for cell in nbformat.read(path, nbformat.NO_CONVERT).cells:
+    for cell in read(path).cells:
         reason = cell.metadata.get("twice", "a reason of some words")
         assert len(str(reason).split()) >= 4, f"{cell.id}: {reason!r} is no reason"
 

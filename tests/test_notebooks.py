@@ -2,55 +2,45 @@
 
 import re
 from itertools import pairwise
-from pathlib import Path
 
 import nbformat
 import pytest
 
-ROOT = Path(__file__).parent.parent
-NOTEBOOKS = sorted(
-    path
-    for folder in ("chapters", "appendix")
-    for path in (ROOT / folder).glob("*.ipynb")
+from tools.notebooks import (
+    ASSERT,
+    LABEL,
+    SOLUTION,
+    code_cells,
+    headings,
+    labels,
+    notebooks,
+    read,
+    sections,
+    tags,
 )
+
 UNIT = re.compile(r"S[0-4](-1-[1-6]-\d\d)?\.\d+")
-LABEL = re.compile(r":::+\{exercise\}[^\n]*\n:label: (ex-[\w-]+)")
-SOLUTION = re.compile(r":::+\{solution(?:-start)?\} (\S+)")
 # Roots of machines' file systems, as a path that starts a word.
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home|root|work|tmp|usr|opt|Users)/\S+")
-
-
-def tags(cell):
-    return set(cell.metadata.get("tags", []))
 
 
 def has_error(cell):
     return any(output.output_type == "error" for output in cell.outputs)
 
 
-def sections(notebook):
-    """Split the cells at each heading."""
-    groups = [[]]
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown" and re.search(r"^#+ ", cell.source, re.M):
-            groups.append([])
-        groups[-1].append(cell)
-    return groups
-
-
-@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.fixture(params=notebooks(), ids=lambda path: path.stem)
 def path(request):
     return request.param
 
 
 @pytest.fixture
 def notebook(path):
-    return nbformat.read(path, as_version=nbformat.NO_CONVERT)
+    return read(path)
 
 
 @pytest.fixture
 def code(notebook):
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return code_cells(notebook)
 
 
 def test_is_valid_and_carries_no_foreign_metadata(notebook):
@@ -86,12 +76,7 @@ def test_an_ignored_output_has_an_assert_in_its_section(notebook):
     for group in sections(notebook):
         cells = [cell for cell in group if cell.cell_type == "code"]
         ignored = [cell.id for cell in cells if "nbval-ignore-output" in tags(cell)]
-        asserted = any(
-            re.search(
-                r"^\s*assert |assert_close\(|assert_allclose\(", cell.source, re.M
-            )
-            for cell in cells
-        )
+        asserted = any(ASSERT.search(cell.source) for cell in cells)
         assert asserted or not ignored, f"nothing is asserted beside {ignored}"
 
 
@@ -123,11 +108,7 @@ def test_pictures_in_prose_have_alt_text(notebook):
 
 
 def test_one_title_and_no_skipped_heading_level(notebook):
-    levels = []
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            prose = re.sub(r"^(```+|:::+).*?^\1", "", cell.source, flags=re.M | re.S)
-            levels += [len(mark) for mark in re.findall(r"^(#+) ", prose, re.M)]
+    levels = [level for cell in notebook.cells for level, _ in headings(cell)]
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(later <= earlier + 1 for earlier, later in pairwise(levels))
@@ -178,10 +159,11 @@ def test_a_chapter_has_its_parts(path, notebook):
         pytest.skip("only chapters have the anatomy of a chapter")
     prose = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
     assert "After this chapter you can" in prose
-    headings = re.findall(r"^## (.+)$", prose, re.M)
-    for part in ("Common mistakes", "Exercises", "Check your understanding", "Summary"):
-        assert part in headings, headings
-    assert len(LABEL.findall(prose)) >= 6
+    parts = {text for cell in notebook.cells for _, text in headings(cell)}
+    assert parts >= {
+        *("Common mistakes", "Exercises", "Check your understanding", "Summary")
+    }
+    assert len(labels(notebook)) >= 6
     questions = prose[prose.index("## Check your understanding") :]
     assert len(re.findall(r"^\*\*Question \d+\.\*\*", questions, re.M)) >= 5
 
@@ -191,11 +173,5 @@ def test_size(path):
 
 
 def test_exercise_labels_are_unique_in_the_book():
-    labels = [
-        label
-        for path in NOTEBOOKS
-        for label in LABEL.findall(
-            path.read_text(encoding="utf-8").replace("\\n", "\n")
-        )
-    ]
-    assert len(labels) == len(set(labels))
+    everywhere = [label for path in notebooks() for label in labels(read(path))]
+    assert len(everywhere) == len(set(everywhere))

@@ -4,19 +4,16 @@ import csv
 import re
 from pathlib import Path
 
-import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from sphinx_external_toc.parsing import parse_toc_yaml
 
-ROOT = Path(__file__).parent.parent
+from tools.notebooks import ROOT, notebooks, read
+
 PARTS = {
     **{"S0": 14, "S1": 25, "S2": 37, "S3": 24},
     **{"S4-1-1": 2, "S4-1-2": 66, "S4-1-3": 57},
     **{"S4-1-4": 72, "S4-1-5": 61, "S4-1-6": 69},
 }
-PAGES = list(parse_toc_yaml(ROOT / "_toc.yml"))
-NOTEBOOKS = [path for name in PAGES if (path := ROOT / f"{name}.ipynb").exists()]
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +30,8 @@ def units():
 def covered():
     """Return the notebooks of the book that say they cover a unit, by its id."""
     found = {}
-    for path in NOTEBOOKS:
-        for cell in nbformat.read(path, nbformat.NO_CONVERT).cells:
+    for path in notebooks():
+        for cell in read(path).cells:
             for unit in cell.metadata.get("covers", []):
                 found.setdefault(unit, set()).add(path.stem)
     return found

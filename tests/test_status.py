@@ -6,20 +6,14 @@ Times and memory were measured once, and are not measured again here.
 import json
 import re
 from datetime import datetime
-from pathlib import Path
 
-import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from sphinx_external_toc.parsing import parse_toc_yaml
-from test_exercises import LABEL, cases
+from test_exercises import cases
 
-ROOT = Path(__file__).parent.parent
-NOTEBOOKS = {
-    name: path
-    for name in parse_toc_yaml(ROOT / "_toc.yml")
-    if (path := ROOT / f"{name}.ipynb").exists()
-}
+from tools.notebooks import ASSERT, ROOT, code_cells, labels, notebooks, read, tags
+
+NOTEBOOKS = {f"{path.parent.name}/{path.stem}": path for path in notebooks()}
 CHAPTERS = [name for name in NOTEBOOKS if name.startswith("chapters/")]
 AGAIN = "the file tells of another state: run `make status`"
 
@@ -46,16 +40,12 @@ def test_every_notebook_of_the_book_is_there(status):
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_cells_are_those_of_the_notebook(status, name):
-    cells = nbformat.read(NOTEBOOKS[name], nbformat.NO_CONVERT).cells
-    code = [cell for cell in cells if cell.cell_type == "code"]
-    ignored = [
-        cell for cell in code if "nbval-ignore-output" in cell.metadata.get("tags", [])
-    ]
-    holds = re.compile(r"^\s*assert |assert_close\(|assert_allclose\(", re.M)
+    code = code_cells(read(NOTEBOOKS[name]))
+    ignored = [cell for cell in code if "nbval-ignore-output" in tags(cell)]
     counted = {
         "cells_compared": len(code) - len(ignored),
         "cells_ignored": len(ignored),
-        "cells_asserted": sum(bool(holds.search(cell.source)) for cell in code),
+        "cells_asserted": sum(bool(ASSERT.search(cell.source)) for cell in code),
     }
     known = status["notebooks"][name]
     assert {field: known[field] for field in counted} == counted, AGAIN
@@ -64,11 +54,10 @@ def test_cells_are_those_of_the_notebook(status, name):
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_exercises_are_those_of_the_chapter(status, name):
     path = NOTEBOOKS[name]
-    cells = nbformat.read(path, nbformat.NO_CONVERT).cells
-    labels = [label for cell in cells for label in LABEL.findall(cell.source)]
+    stated = labels(read(path))
     mutants = sum(len(case.mutants) for case in cases(path).values())
     known = status["notebooks"][name]
-    assert (known["exercises"], known["mutants"]) == (len(labels), mutants), AGAIN
+    assert (known["exercises"], known["mutants"]) == (len(stated), mutants), AGAIN
     assert known["refused"] == mutants
 
 

@@ -16,7 +16,8 @@ import nbformat
 from nbclient import NotebookClient
 from PIL import Image, ImageChops, ImageStat
 
-ANSI = re.compile(r"\x1b\[[0-9;]*m")
+from tools.notebooks import ANSI, read
+
 # IPython heads a frame of the notebook with "Cell In[3], line 1", others with "File".
 OWN_FRAME = re.compile(r"^(Cell |-{20,}|[\w.]+(Error|Exception|Warning|Interrupt)\b)")
 
@@ -44,7 +45,7 @@ def shrink(png):
 
 def execute(path):
     """Run the notebook at `path` from top to bottom and store its outputs there."""
-    notebook = nbformat.read(path, nbformat.NO_CONVERT)
+    notebook = read(path)
     NotebookClient(
         notebook,
         timeout=180,

@@ -18,21 +18,14 @@ from collections import Counter
 from pathlib import Path
 
 import psutil
-from sphinx_external_toc.parsing import parse_toc_yaml
 
-ROOT = Path(__file__).parent.parent
+from tools.notebooks import ROOT, chapters, labels, notebooks, read
+
 RECORD = ROOT / "_build" / "status" / "run.json"
 STATUS = ROOT / "appendix" / "status.json"
-LABEL = re.compile(r"\{exercise\}[^\n]*\n:label: (\S+)")
-MUTANT = re.compile(r"test_misconception_is_named\[ex-(\d\d)-")
+MUTANT = re.compile(r"test_misconception_is_named\[(ex-[\w-]+)-\d+\]")
 MEASURED = ("seconds", "cpu_seconds", "peak_rss_mb", "date")
 COUNTED = ("cells_compared", "cells_ignored", "cells_asserted")
-
-
-def notebooks():
-    """List the notebooks of the book by their paths without suffix."""
-    names = parse_toc_yaml(ROOT / "_toc.yml")
-    return [name for name in names if (ROOT / f"{name}.ipynb").exists()]
 
 
 def try_wrong_answers():
@@ -41,8 +34,11 @@ def try_wrong_answers():
     Returns
     -------
     tuple of Counter
-        By a chapter's two digits: how many were tried, how many were named.
+        By the name of a chapter: how many were tried, how many were named.
     """
+    chapter_of = {
+        label: path.stem for path in chapters() for label in labels(read(path))
+    }
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "--quiet", "-n", "2"]
@@ -57,7 +53,7 @@ def try_wrong_answers():
             sys.exit(f"the exercises were not tried: {' '.join(command)} failed")
         tried, named = Counter(), Counter()
         for case in ET.parse(report).iter("testcase"):
-            chapter = MUTANT.match(case.get("name"))[1]
+            chapter = chapter_of[MUTANT.match(case.get("name"))[1]]
             tried[chapter] += 1
             named[chapter] += (
                 case.find("failure") is None and case.find("error") is None
@@ -82,28 +78,25 @@ def main():
         sys.exit(f"{file.name} is missing: `make test` writes it")
     record = json.loads(file.read_text(encoding="utf-8"))
     failed = [
-        name
-        for name in notebooks()
-        if not record["chapters"].get(Path(name).name, {}).get("passed")
+        path.stem
+        for path in notebooks()
+        if not record["chapters"].get(path.stem, {}).get("passed")
     ]
     if failed:
         sys.exit(f"not run, failed, or edited during the run: {', '.join(failed)}")
 
     tried, named = try_wrong_answers()
     status = {"machine": machine(), "versions": record["versions"], "notebooks": {}}
-    for name in notebooks():
-        took = record["chapters"][Path(name).name]
+    for path in notebooks():
+        took = record["chapters"][path.stem]
         row = {field: took[field] for field in (*MEASURED, *COUNTED)}
-        if name.startswith("chapters/"):
-            chapter = Path(name).name[:2]
-            cells = json.loads((ROOT / f"{name}.ipynb").read_text("utf-8"))["cells"]
-            text = "\n".join("".join(cell["source"]) for cell in cells)
+        if path in chapters():
             row |= {
-                "exercises": len(LABEL.findall(text)),
-                "mutants": tried[chapter],
-                "refused": named[chapter],
+                "exercises": len(labels(read(path))),
+                "mutants": tried[path.stem],
+                "refused": named[path.stem],
             }
-        status["notebooks"][name] = row
+        status["notebooks"][f"{path.parent.name}/{path.stem}"] = row
     STATUS.write_text(json.dumps(status, indent=1) + "\n", encoding="utf-8")
 
 

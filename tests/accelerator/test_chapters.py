@@ -1,13 +1,13 @@
 """Every chapter runs on a device that is not the CPU; what it asserts holds there."""
 
 import pytest
-from notebooks import ROOT, read, run
+from device import run_on
 
-CHAPTERS = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb"))
+from tools.notebooks import chapters, read
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("chapter", chapters(), ids=lambda path: path.stem)
 def test_chapter_runs_on_the_accelerator(chapter):
-    failures = run(read(chapter), "pretend")
-    first = "".join(f"\n\n{cell}:\n{text}" for cell, text in failures[:3])
-    assert not failures, f"{len(failures)} cells of {chapter} differ, first:{first}"
+    failures = run_on("pretend", read(chapter))
+    first = "".join(f"\n\n{text}" for _, text in failures[:3])
+    assert not failures, f"{len(failures)} cells differ, first:{first}"

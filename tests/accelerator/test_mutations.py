@@ -12,7 +12,9 @@ import sys
 from typing import NamedTuple
 
 import pytest
-from notebooks import ROOT, read, run
+from device import run_on
+
+from tools.notebooks import ROOT, read
 
 SGD = "optimizer = torch.optim.SGD(model.parameters(), lr=1e-2, momentum=0.9)\n"
 
@@ -150,7 +152,7 @@ HELPERS = {
 
 def plant(bug):
     """Return the chapter with the bug in it, up to the last cell that is named."""
-    notebook = read(bug.place)
+    notebook = read(ROOT / "chapters" / f"{bug.place}.ipynb")
     ids = [cell.id for cell in notebook.cells]
     for name, (old, new) in bug.cells.items():
         cell = notebook.cells[ids.index(name)]
@@ -163,8 +165,8 @@ def plant(bug):
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_bug_in_a_chapter(name):
     bug = CHAPTERS[name]
-    assert run(plant(bug), "cpu") == []
-    failures = run(plant(bug), "pretend")
+    assert run_on("cpu", plant(bug)) == []
+    failures = run_on("pretend", plant(bug))
     assert failures, "the lane has not seen it"
     assert failures[0].cell in bug.cells
 

@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-import runner
+
+from tools.notebooks import ROOT, notebooks
 
 OWN = {"_build", "__pycache__", ".pytest_cache", ".ipynb_checkpoints"}
 
@@ -19,20 +20,20 @@ def files(folder):
 @pytest.fixture
 def checkout(tmp_path):
     """Copy what git would check out of the working tree, and nothing else."""
-    if not (runner.ROOT / ".git").exists():
+    if not (ROOT / ".git").exists():
         pytest.skip("a fresh checkout can only be made of a git repository")
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(
-        command, cwd=runner.ROOT, check=True, capture_output=True, text=True
+        command, cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout
     for name in filter(None, names.split("\0")):
-        if (runner.ROOT / name).is_file():
+        if (ROOT / name).is_file():
             (tmp_path / "course" / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(runner.ROOT / name, tmp_path / "course" / name)
+            shutil.copy2(ROOT / name, tmp_path / "course" / name)
     return tmp_path / "course"
 
 
-@pytest.mark.parametrize("path", runner.NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_passes_alone_in_a_fresh_checkout(path, checkout):
     there = files(checkout)
     home = checkout.parent / "home"
@@ -48,6 +49,6 @@ def test_passes_alone_in_a_fresh_checkout(path, checkout):
 
     used = python("-c", "import helpers; print(helpers.__file__)").stdout.strip()
     assert used == str(checkout / "helpers" / "__init__.py"), "not this checkout's"
-    result = python("-m", "pytest", "--nbval", "-q", path.relative_to(runner.ROOT))
+    result = python("-m", "pytest", "--nbval", "-q", path.relative_to(ROOT))
     assert result.returncode == 0, result.stdout[-5000:] + result.stderr[-2000:]
     assert files(checkout) == there, "the notebook leaves these behind"
