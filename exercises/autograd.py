@@ -5,7 +5,7 @@ from fractions import Fraction
 import torch
 import torch.nn.functional as F
 
-from helpers.exercises import call, exercise, explain, require
+from helpers.exercises import call, call_as_is, exercise, explain, require
 
 
 def _close(value, expected, tolerance=1e-5):
@@ -185,7 +185,7 @@ def numerical(numerical_gradient):
     for size in (2, 4):
         x = torch.rand(size, dtype=torch.float64) + 0.5
         before = x.clone()
-        found = torch.as_tensor(call(numerical_gradient, cubes, x))
+        found = torch.as_tensor(call_as_is(numerical_gradient, cubes, x))
         require(
             torch.allclose(x, before, rtol=0, atol=1e-12),
             "`x` has changed: move a copy, or the next component starts elsewhere.",
@@ -214,7 +214,7 @@ def numerical(numerical_gradient):
             "The central one goes as far down as up.",
         )
         require(off < 1e-6, "The derivatives differ from the exact ones.")
-        coarse = torch.as_tensor(call(numerical_gradient, cubes, x, h=0.1))
+        coarse = torch.as_tensor(call_as_is(numerical_gradient, cubes, x, h=0.1))
         require(
             _close(coarse, exact + 0.1**2, 1e-6),
             "With h=0.1 the result is not the central difference over that distance: "
@@ -323,7 +323,7 @@ def freeze(train_head, network):
     twin = network()
     twin.load_state_dict(start)
     image, target = torch.randn(2, 1, 32, 32), torch.randn(2, 10)
-    names = call(train_head, net, image, target)
+    names = call_as_is(train_head, net, image, target)
     changed = {n for n, one in net.named_parameters() if not torch.equal(one, start[n])}
     require(
         changed,
@@ -360,6 +360,7 @@ def freeze(train_head, network):
     "`backward` visits results before their inputs.",
     shown="Autograd is a record of operations, walked once in reverse, adding as it "
     "goes.",
+    methods=("__add__", "__mul__", "backward"),
 )
 def tiny_autograd(value):
     def numbers(count):

@@ -8,8 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from helpers.device import available_devices
-
-from helpers.exercises import call, exercise, explain, require
+from helpers.exercises import call, call_as_is, exercise, explain, require
 
 
 def _tensor(value, what):
@@ -98,7 +97,7 @@ def undo(undo):
             "The six numbers do not fit the images. They belong to the channels, the "
             "second axis of (N, 3, H, W): give them the shape (3, 1, 1).",
         ):
-            found = call(undo, given, list(mean), list(std))
+            found = call_as_is(undo, given, list(mean), list(std))
         found = torch.as_tensor(found).detach().cpu()
         require(
             torch.equal(given, images),
@@ -482,7 +481,7 @@ def devices(logits_on):
         with torch.inference_mode():
             expected = _logits(net, images)
         kept = {key: value.clone() for key, value in parameters.items()}
-        found = call(logits_on, name, parameters, images)
+        found = call_as_is(logits_on, name, parameters, images)
         require(isinstance(found, torch.Tensor), "The result is not a tensor.")
         require(
             found.device.type == "cpu",

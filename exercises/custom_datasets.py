@@ -15,8 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchvision.transforms import v2
 
 from helpers.device import get_device
-
-from helpers.exercises import call, exercise, explain, require
+from helpers.exercises import call, call_as_is, exercise, explain, require
 
 
 def _number(value, text):
@@ -102,7 +101,7 @@ def draw(pick):
             f"It fails when {n} of {len(paths)} pictures are asked for: draw no more "
             "than there are.",
         ):
-            found = call(pick, given, n, seed)
+            found = call_as_is(pick, given, n, seed)
         with explain((TypeError, ValueError), "The result is no list of pairs."):
             found = [(path, label) for path, label in found]
         require(given == paths, "The list of paths that came in was changed.")
@@ -206,7 +205,7 @@ def transforms(without):
                 "A step is gone when the next one is asked for: work on a copy of the "
                 "list, or `transform` itself gets shorter with each call.",
             ):
-                found.append(call(without, transform, step, picture))
+                found.append(call_as_is(without, transform, step, picture))
             require(
                 list(transform.transforms) == steps,
                 "Afterwards `transform` has other steps: work on a copy of the list, "
@@ -372,7 +371,7 @@ def augment(unchanged_share):
             "`==` compares two tensors number by number, and an `if` needs one answer "
             "for the whole picture.",
         ):
-            found = call(unchanged_share, change, picture, total)
+            found = call_as_is(unchanged_share, change, picture, total)
         require(torch.equal(picture, given), "The picture that came in was changed.")
         require(
             len(change.drawn) != 1 and len(change.drawn) != 2,
@@ -477,7 +476,7 @@ def one_picture(predict_one):
         model.train()
         model.training_seen = model.grad_seen = False
         given = image.clone()
-        answer = call(predict_one, model, image)
+        answer = call_as_is(predict_one, model, image)
         require(torch.equal(image, given), "The picture that came in was changed.")
         require(
             not model.training_seen,
@@ -531,7 +530,7 @@ def mean(mean_accuracy):
         right[0], right[-1] = size // 3, sizes[-1]
         scores = [one / size for one, size in zip(right, sizes, strict=True)]
         given = list(scores), list(sizes)
-        found = call(mean_accuracy, *given)
+        found = call_as_is(mean_accuracy, *given)
         found = _number(found, "The result is not a number.")
         expected = sum(right) / sum(sizes)
         require(given == (scores, sizes), "The lists that came in were changed.")
@@ -570,6 +569,7 @@ def mean(mean_accuracy):
     "the picture is opened in `__getitem__`.",
     shown="A Dataset is a length and an access by position; where names and labels "
     "come from is your own affair.",
+    methods=("__init__",),
 )
 def table(TableDataset):
     classes = random.sample(["waffle", "pizza", "steak", "sushi", "bagel"], 3)
@@ -740,7 +740,7 @@ def technique(cutout):
         for _ in range(400):
             image = torch.randint(1, 200, (channels, height, width)).to(dtype)
             given = image.clone()
-            found = call(cutout, image, side)
+            found = call_as_is(cutout, image, side)
             require(
                 isinstance(found, torch.Tensor) and found.shape == given.shape,
                 "The result is not a tensor of the shape of the picture.",
@@ -934,7 +934,7 @@ def many(predict_files):
             "Two columns of different lengths met: is there a row for the pictures of "
             "the last batch, which is smaller?",
         ):
-            frame = call(predict_files, model, list(paths), transform)
+            frame = call_as_is(predict_files, model, list(paths), transform)
     require(isinstance(frame, pd.DataFrame), "The result is not a data frame.")
     require(
         len(frame) == number,
@@ -1049,7 +1049,7 @@ def model(choose_and_test):
             for name in random.sample(names, 4)
         }
         given = dict(models)
-        answer = call(choose_and_test, models, valid, test)
+        answer = call_as_is(choose_and_test, models, valid, test)
         require(models == given, "The dictionary that came in was changed.")
         name, accuracy = _pair(answer, "name of the model, its test accuracy")
         require(

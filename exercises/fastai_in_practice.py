@@ -12,8 +12,7 @@ from fastai.vision.all import CategoryBlock, DataBlock, ImageBlock, Learner, res
 from torch import nn
 
 from helpers.device import get_device
-
-from helpers.exercises import call, exercise, explain, require
+from helpers.exercises import call, call_as_is, exercise, explain, require
 
 
 @exercise(
@@ -351,7 +350,7 @@ def cam(grad_cam):
             "There is no gradient with respect to the feature maps: they were cut off "
             "from the graph. A hook of fastai detaches unless told not to.",
         ):
-            found = call(grad_cam, model, x)
+            found = call_as_is(grad_cam, model, x)
         hooks = [len(part._forward_hooks) for part in model.modules()]
         require(
             not any(hooks),

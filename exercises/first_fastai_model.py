@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from helpers.exercises import call, exercise, explain, require
+from helpers.exercises import call, call_as_is, exercise, explain, require
 
 
 def _whole(number, text):
@@ -328,6 +328,7 @@ def labels_in_table(dls_table, digits):
     "is still there afterwards, to be added.",
     shown="A block whose layers compute zero passes on what came in: a deeper network "
     "need not be worse than a shallower one.",
+    methods=("forward",),
 )
 def residual(Residual):
     for _ in range(3):
@@ -351,7 +352,7 @@ def residual(Residual):
             "that are attributes, in a `Sequential` or a `ModuleList`.",
         )
         with torch.no_grad():
-            found = call(block, x)
+            found = call_as_is(block, x)
             inner = plain(before)
         require(
             torch.equal(x, before),
@@ -401,7 +402,7 @@ def freeze(freeze_body):
     for frozen_before in (False, True):
         body = _body()
         body.requires_grad_(not frozen_before)
-        found = call(freeze_body, body)
+        found = call_as_is(freeze_body, body)
         norm, rest = [], []
         for module in body.modules():
             kind = norm if isinstance(module, nn.BatchNorm2d) else rest

@@ -15,7 +15,6 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 from helpers.device import get_device
-
 from helpers.exercises import call, exercise, explain, require
 
 

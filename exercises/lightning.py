@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics.classification import MulticlassAccuracy
 
-from helpers.exercises import call, exercise, explain, require
+from helpers.exercises import call, call_as_is, exercise, explain, require
 
 
 @contextlib.contextmanager
@@ -398,7 +398,7 @@ def resume(continue_from):
         trainer = _trainer(early)
         trainer.fit(begun, loader)
         trainer.save_checkpoint(path)
-        resumed = call(continue_from, path, fresh, loader, total)
+        resumed = call_as_is(continue_from, path, fresh, loader, total)
     require(isinstance(resumed, L.Trainer), "The result is not a trainer.")
     asked = f"Continued after {early} epochs, up to {total}"
     taken = sum(name.startswith("step") for name in fresh.calls)

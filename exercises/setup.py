@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from helpers.device import available_devices
-from helpers.exercises import call, exercise, explain, require
+from helpers.exercises import call, call_as_is, exercise, explain, require
 
 
 @exercise(
@@ -61,7 +61,7 @@ def prefer(function):
     order = ["cuda", "xpu", "mps", "cpu"]
     for there in (["mps", "cpu", "cuda"], ["cpu", "xpu"], ["cpu"], ["mps", "xpu"]):
         wishes, left = list(order), list(there)
-        chosen = call(function, wishes, left)
+        chosen = call_as_is(function, wishes, left)
         require(
             (wishes, left) == (order, there), "Your function changes one of its lists."
         )
@@ -155,7 +155,7 @@ def move(function):
             "It asks something that is no tensor for `.to`: go into containers, and "
             "leave the rest as it is.",
         ):
-            moved = call(function, batch, "meta")
+            moved = call_as_is(function, batch, "meta")
         after = tensors(batch)
         require(
             all(one is two for one, two in zip(before, after, strict=True)),

@@ -5,7 +5,7 @@ import random
 import torch
 from torch import nn
 
-from helpers.exercises import call, exercise, explain, require
+from helpers.exercises import NotSolvedError, call, exercise, explain, require
 
 
 def _line():
@@ -141,6 +141,8 @@ def seeds(initial_parameters):
     "decide, not the start.",
 )
 def no_seed(starts, finishes):
+    if starts == finishes == []:
+        raise NotSolvedError
     require(
         len(starts) == len(finishes) == 3,
         "Each list holds three pairs, one for each model; these hold "

@@ -1,4 +1,4 @@
-"""What each checker is tried on: one module for each module of checkers, of the same name.
+"""What each checker is tried on: one module for each of checkers, of the same name.
 
 `CASES` maps the label of an exercise to a `Case`.
 """
