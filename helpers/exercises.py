@@ -125,10 +125,10 @@ def call(function, *args, **kwargs):
     """Call the reader's function with copies of the arguments; return its result.
 
     Tensors, arrays, modules, and lists, tuples, sets and dicts of them are copied, with
-    dtype, device and `requires_grad`; two that share memory do so still, unless they
-    have a history in autograd. All else is handed over as it is. So nothing that the
-    function does to its arguments reaches the numbers from which the checker computes
-    the truth.
+    dtype, device and `requires_grad`, parameters without their `grad`. Tensors that
+    share memory do so still, unless they have a history in autograd. All else is
+    handed over as it is. So nothing that the function does to its arguments reaches
+    the numbers from which the checker computes the truth.
 
     The result ``...`` counts as not solved, and None is refused.
     """
@@ -248,7 +248,7 @@ def _verdict(label, answers, cell):
         own = {cell, *map(_file_of, answers)}
         said = _stop(error, own)
         if any(answer is None for answer in answers):
-            said += " One of your answers is None."
+            said += ". One of your answers is None."
         return f"not yet. {said}"
     return f"right. {this.shown}"
 
@@ -506,15 +506,14 @@ def _interrupts():
 # What a check leaves as it was.
 
 OWNERS = (
-    *(torch, torch.Tensor, torch.autograd, torch.linalg, torch.optim, torch.random),
-    *(torch.testing, torch.nn, torch.nn.functional, torch.nn.init, torch.nn.utils),
+    *(torch, torch.Tensor, torch.accelerator, torch.autograd, torch.cuda),
+    *(torch.linalg, torch.optim, torch.random, torch.testing),
+    *(torch.nn, torch.nn.functional, torch.nn.init, torch.nn.utils),
     *(one for one in vars(torch.nn).values() if isinstance(one, type)),
     *(np, np.linalg, np.random, np.testing, copy, math, random, time),
 )
-ORIGINALS = [
-    (owner, {name: one for name, one in vars(owner).items() if callable(one)})
-    for owner in OWNERS
-]
+ORIGINALS = [(owner, dict(vars(owner))) for owner in OWNERS]
+_GONE = object()
 
 
 @contextlib.contextmanager
@@ -522,39 +521,56 @@ def _originals():
     """Put back what was replaced in PyTorch, NumPy and others, and then replace again.
 
     A checker that asks `torch.allclose` wants PyTorch's, whatever a cell above has put
-    in its place. A library that wraps a function keeps its name; that stays.
+    in its place.
     """
     replaced = _replaced()
     for owner, name, _, original in replaced:
-        setattr(owner, name, original)
+        _put(owner, name, original)
     try:
         yield
     finally:
         for owner, name, _, original in _replaced():
-            setattr(owner, name, original)
+            _put(owner, name, original)
         for owner, name, now, _ in replaced:
-            if now is _GONE:
-                delattr(owner, name)
-            else:
-                setattr(owner, name, now)
+            _put(owner, name, now)
 
 
-_GONE = object()
+def _put(owner, name, value):
+    if value is _GONE:
+        delattr(owner, name)
+    else:
+        setattr(owner, name, value)
 
 
 def _replaced():
     """List owner, name, what is there now, and the original of what was replaced."""
-    return [
-        (owner, name, now, original)
-        for owner, originals in ORIGINALS
-        for name, original in originals.items()
-        if (now := vars(owner).get(name, _GONE)) is not original
-        and _named(now) != _named(original)
-    ]
+    found = []
+    for owner, originals in ORIGINALS:
+        present = vars(owner)
+        for name, original in originals.items():
+            now = present.get(name, _GONE)
+            if now is not original and callable(original):
+                found.append((owner, name, now, original))
+        if isinstance(owner, type):
+            # What a class inherited is replaced by what it has of its own.
+            added = present.keys() - originals.keys()
+            found += [
+                (owner, name, present[name], _GONE)
+                for name in added
+                if hasattr(super(owner, owner), name)
+            ]
+    return [one for one in found if not _by_library(*one[2:])]
 
 
-def _named(function):
-    return [getattr(function, name, None) for name in ("__module__", "__qualname__")]
+def _by_library(function, original):
+    """Tell whether a library has put this in place: torch wraps some when in use."""
+    module = getattr(function, "__globals__", {}).get("__name__")
+    if original is _GONE:
+        return module not in ("__main__", None)
+    names = "__module__", "__qualname__", "__name__"
+    return module != "__main__" and all(
+        getattr(function, name, None) == getattr(original, name, None) for name in names
+    )
 
 
 def _attributes(owner, *names):
