@@ -150,3 +150,25 @@ def page(browser):
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     yield context.new_page()
     context.close()
+
+
+@pytest.fixture(scope="session")
+def search(browser, serve, site):
+    """Return a function that searches the built site: pages and anchors, best first."""
+    context = browser.new_context()
+    pages = {}
+
+    def search(query, served=True):
+        if served not in pages:
+            pages[served] = context.new_page()
+            base = serve(site) if served else site.as_uri()
+            pages[served].goto(f"{base}/search.html")
+            pages[served].wait_for_function("Search.hasIndex()")
+        return pages[served].evaluate(
+            "(query) => Search._performSearch(...Search._parseQuery(query))"
+            ".map(([page, , anchor]) => page + anchor).reverse()",
+            query,
+        )
+
+    yield search
+    context.close()
