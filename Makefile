@@ -12,8 +12,11 @@ INSTALLED := .venv/.installed
 HTML := _build/html
 SEEDS ?= 1 2 3
 SUITE ?= bookworm
+# A file stays with one of two workers: a notebook has one kernel. Files are taken as
+# they come, tests first, so that the workers end together.
+VALIDATE = $(BIN)/pytest --nbval -n 2 --dist loadfile --no-loadscope-reorder
 # Lanes take one notebook a test, in random order: they depend on no order.
-LANE = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n 2 --dist worksteal --shuffle random
+LANE = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n 2 --dist worksteal --random-order-bucket=global
 
 .DEFAULT_GOAL := help
 .PHONY: help book serve lab test changed offline fresh status threads seeds twice alone accelerator versions execute lint format gettext release requirements clean
@@ -41,13 +44,13 @@ lab: $(INSTALLED)  ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/chapters
 
 test: $(INSTALLED)  ## re-run every chapter and every test on both cores
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest --nbval -n 2 --dist loadfile
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(VALIDATE)
 
 changed: $(INSTALLED)  ## re-run the chapters that changed, or whose helpers, data, packages did
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest --nbval --changed -n 2 --dist loadfile $(CHAPTER) tests/test_notebooks.py
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(VALIDATE) --changed $(CHAPTER) tests/test_notebooks.py
 
 offline: $(INSTALLED)  ## all that `make test` runs, in a namespace without a network
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python tools/offline.py $(BIN)/pytest --nbval -n 2 --dist loadfile
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python tools/offline.py $(VALIDATE)
 
 fresh:  ## `make book` and `make test` on a bare Debian, as root; SUITE=trixie
 	$(PYTHON) tools/fresh.py $(SUITE)

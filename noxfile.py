@@ -28,7 +28,7 @@ SETS = {
 # Tests of the site and of files: no version of torch changes what they find.
 OTHERS = (
     *("site", "appendix", "publish", "progress", "release"),
-    *("notebooks", "lanes", "errata", "source_map", "status"),
+    *("notebooks", "lanes", "proof", "errata", "source_map", "status"),
 )
 PACKAGES = ("torch", "torchvision", "fastai", "lightning")
 FIELDS = (

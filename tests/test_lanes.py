@@ -1,8 +1,6 @@
 """The lanes that prove the course again see what they are there for."""
 
-import json
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -122,106 +120,6 @@ def test_a_cell_that_runs_once_says_why(path):
     for cell in read(path).cells:
         reason = cell.metadata.get("twice", "a reason of some words")
         assert len(str(reason).split()) >= 4, f"{cell.id}: {reason!r} is no reason"
-
-
-@pytest.fixture
-def course(tmp_path):
-    """A course of two short notebooks, and its strict validation as a function."""
-    for name in ("conftest.py", "requirements.txt", "tests/nbval_sanitize.cfg"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, tmp_path / name)
-    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    settings = settings.replace('testpaths = ["tests", "chapters", "appendix"]', "")
-    (tmp_path / "pyproject.toml").write_text(settings, encoding="utf-8")
-    for name in ("helpers", "data", "chapters"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "helpers" / "shared.py").write_text("ONE = 1\n")
-    for name in ("a", "b"):
-        cell = new_code_cell("0 + 1", execution_count=1)
-        cell.outputs = [
-            new_output("execute_result", {"text/plain": "1"}, execution_count=1)
-        ]
-        write(tmp_path / "chapters" / f"{name}.ipynb", cell, "assert 'here'")
-
-    def validate(*options):
-        """Return the exit status and the notebooks of which a cell ran."""
-        command = [sys.executable, "-m", "pytest", "--nbval", "-v", *options]
-        result = subprocess.run(
-            [*command, "chapters"], cwd=tmp_path, capture_output=True, text=True
-        )
-        output = result.stdout + result.stderr
-        ran = re.findall(r"chapters/(\w)\W+ipynb.* (?:PASSED|FAILED)", output)
-        return result.returncode, "".join(sorted(set(ran))), output
-
-    validate.folder = tmp_path
-    return validate
-
-
-def test_only_what_changed_is_validated_again(course):
-    def edit(name, old, new):
-        path = course.folder / name
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
-
-    nothing = 5  # pytest's status when no test is left
-    assert course("--changed")[:2] == (0, "ab")
-    assert course("--changed")[:2] == (nothing, "")
-    edit("chapters/a.ipynb", "'here'", "'here, edited'")
-    assert course("--changed")[:2] == (0, "a")
-    edit("helpers/shared.py", "1", "2")
-    # A part of a notebook is no proof of the whole.
-    left_out = ("--deselect=chapters/a.ipynb::Cell 1", "--deselect=chapters/b.ipynb")
-    assert course("--changed", *left_out)[:2] == (0, "a")
-    assert course("--changed")[:2] == (0, "ab")
-    # A wrong stored output is red, and is red again.
-    edit("chapters/b.ipynb", '"1"', '"2"')
-    assert course("--changed")[:2] == (1, "b")
-    assert course("--changed")[:2] == (1, "b")
-    edit("tests/nbval_sanitize.cfg", "replace: DATE", "replace: TIME")
-    assert course("--changed")[:2] == (1, "ab")
-
-
-def test_the_record_tells_what_a_notebook_took(course):
-    status, _, output = course("--record", "took.json", "--shuffle", "random")
-    assert status == 0
-    assert re.search(r"order: --shuffle \d+", output)
-    record = json.loads((course.folder / "took.json").read_text())
-    assert {"torch", "fastai", "python"} <= set(record["versions"])
-    assert set(record["chapters"]) == {"a", "b"}
-    took = record["chapters"]["a"]
-    assert took["passed"]
-    assert 0 < took["cpu_seconds"] < took["seconds"] + 1 < 60
-    assert (took["cells_compared"], took["cells_ignored"]) == (2, 0)
-    assert took["cells_asserted"] == 1
-    if sys.platform == "linux":
-        assert 20 < took["peak_rss_mb"] < 2000
-
-
-def test_a_kernel_that_dies_at_its_start_is_started_again(course, monkeypatch):
-    (course.folder / "sitecustomize.py").write_text(
-        "import os, pathlib, sys\n"
-        "died = pathlib.Path(__file__).with_name('died')\n"
-        "if any('ipykernel' in word for word in sys.orig_argv):\n"
-        "    if len(died.read_text()) < int(os.environ['DEATHS']):\n"
-        "        died.write_text(died.read_text() + '+')\n"
-        "        os._exit(1)\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", str(course.folder))
-    for deaths, expected in ((1, 0), (2, 1)):
-        monkeypatch.setenv("DEATHS", str(deaths))
-        (course.folder / "died").write_text("")
-        status, _, output = course()
-        assert status == expected, output
-        assert (course.folder / "died").read_text() == deaths * "+"
-
-
-def test_workers_share_a_random_order(course):
-    for name in "cde":
-        folder = course.folder / "chapters"
-        shutil.copy(folder / "a.ipynb", folder / f"{name}.ipynb")
-    status, _, output = course("-n", "2", "--shuffle", "random")
-    assert status == 0, output
 
 
 SERVE = """
