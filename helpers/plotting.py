@@ -1,5 +1,6 @@
 """Figures that several chapters draw; each takes `ax`, returns it, changes no state."""
 
+import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
 from itertools import chain
@@ -7,9 +8,10 @@ from itertools import chain
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 
-from helpers.training import switched
+from helpers.training import looks_like_probabilities, switched
 
 STYLE = "helpers.course"
 
@@ -37,11 +39,14 @@ def plot_predictions(
     ValueError
         If an argument has another shape, differs in length from its partner, or holds
         something else than finite real numbers. Nothing is drawn then.
+    TypeError
+        If `ax` is no Axes.
 
     Notes
     -----
     Written out in chapter 04, Workflow.
     """
+    _check_ax(ax)
     names = ["train_data", "train_labels", "test_data", "test_labels", "predictions"]
     given = [train_data, train_labels, test_data, test_labels, predictions]
     column = {
@@ -59,8 +64,7 @@ def plot_predictions(
                 f"{len(column[first])}"
             )
     with plt.style.context(STYLE):
-        if ax is None:
-            ax = plt.subplots()[1]
+        ax = plt.subplots()[1] if ax is None else ax
         kinds = [("training data", "o", "C0"), ("test data", "s", "C2")]
         if predictions is not None:
             kinds.append(("predictions", "X", "C1"))
@@ -100,13 +104,15 @@ def plot_decision_boundary(model, X, y, *, ax=None, resolution=200):
         If a shape does not fit, a value is no finite real number (of `X`: no float32),
         or `model` answers with another shape, NaN or a negative class.
     TypeError
-        If `model` cannot be called.
+        If `model` cannot be called, or `ax` is no Axes.
 
     Notes
     -----
     Written out in chapter 05, Classification. Eight classes at most can be told apart
-    by colour.
+    by colour. A warning is given if the one output a row looks like a probability:
+    those are all above 0, so the whole plane would be class 1.
     """
+    _check_ax(ax)
     if not callable(model):
         raise TypeError(f"model must be callable, got {type(model).__name__}")
     points = _to_array(X, "X")
@@ -138,12 +144,24 @@ def plot_decision_boundary(model, X, y, *, ax=None, resolution=200):
     margin = 0.08 * np.maximum(high - low, 1e-6 * np.maximum(1, largest))
     xs, ys = np.linspace(low - margin, high + margin, resolution).T
     grid = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
-    predicted = _predicted_classes(model, torch.from_numpy(grid).float())
-    predicted = predicted.reshape(resolution, resolution)
+    outputs = _outputs(model, torch.from_numpy(grid).float())
+    predicted = _to_classes(outputs).reshape(resolution, resolution)
+    if outputs.ndim == 1 and looks_like_probabilities(outputs):
+        # What the grid says where the samples are; 0.5 as the cut must fit better.
+        steps = np.array([xs[1] - xs[0], ys[1] - ys[0]])
+        columns, rows = np.rint((points - [xs[0], ys[0]]) / steps).astype(int).T
+        cut = (outputs > 0.5).numpy().reshape(resolution, resolution)[rows, columns]
+        if (cut == classes).sum() > (predicted[rows, columns] == classes).sum():
+            warnings.warn(
+                "model gives numbers from 0 to 1 only, as if they were probabilities. "
+                "A logit above 0 means class 1, so the whole plane is coloured as "
+                "class 1. Leave the sigmoid out of model, or pass a function that "
+                "gives classes: lambda x: model(x) > 0.5.",
+                stacklevel=2,
+            )
 
     with plt.style.context(STYLE):
-        if ax is None:
-            ax = plt.subplots(figsize=(4.8, 4.2))[1]
+        ax = plt.subplots(figsize=(4.8, 4.2))[1] if ax is None else ax
         cycle = plt.rcParams["axes.prop_cycle"].by_key()["color"]
         count = len(cycle)
         shade = {"cmap": ListedColormap(cycle), "vmin": -0.5, "vmax": count - 0.5}
@@ -165,7 +183,7 @@ def plot_decision_boundary(model, X, y, *, ax=None, resolution=200):
     return ax
 
 
-def plot_loss_curves(history, *, axes=None):
+def plot_loss_curves(history, *, ax=None):
     """Draw loss and metric over epochs, training and test in one panel each.
 
     Parameters
@@ -173,8 +191,8 @@ def plot_loss_curves(history, *, axes=None):
     history : dict of str to sequence of float
         As `helpers.training.fit` returns it: keys ``train_<name>`` and, optionally,
         ``test_<name>``, each with one number (or tensor of one number) an epoch. NaN
-        leaves a gap.
-    axes : sequence of matplotlib.axes.Axes, optional
+        leaves a gap. Other keys are left out, with a warning that names them.
+    ax : matplotlib.axes.Axes or sequence of them, optional
         One for each ``<name>``; a new figure without it.
 
     Returns
@@ -184,10 +202,11 @@ def plot_loss_curves(history, *, axes=None):
     Raises
     ------
     TypeError
-        If `history` is no dictionary.
+        If `history` is no dictionary, or `ax` holds something else than Axes.
     ValueError
         If `history` has no ``train_`` key, its series are empty, of unequal length or
-        hold no numbers, or `axes` has another length than there are names.
+        hold no numbers, or `ax` has another length than there are names. Nothing is
+        drawn then.
 
     Notes
     -----
@@ -195,35 +214,60 @@ def plot_loss_curves(history, *, axes=None):
     """
     if not isinstance(history, Mapping):
         raise TypeError(f"history must be a dictionary, got {type(history).__name__}")
+    other = [key for key in history if not isinstance(key, str)]
+    if other:
+        raise ValueError(f"history must have strings as keys, got {other[0]!r}")
     names = [key.removeprefix("train_") for key in history if key.startswith("train_")]
     if not names:
         raise ValueError(
             f"history must have a key such as 'train_loss', got {sorted(history)}"
         )
-    history = {key: _to_floats(values, key) for key, values in history.items()}
+    drawn = {f"{part}_{name}" for name in names for part in ("train", "test")}
+    left_out = [key for key in history if key not in drawn]
+    history = {
+        key: _to_floats(values, key) for key, values in history.items() if key in drawn
+    }
     lengths = {key: len(values) for key, values in history.items()}
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
         raise ValueError(
             f"history must have equally many epochs in each series, got {lengths}"
         )
-    with plt.style.context(STYLE):
-        if axes is None:
-            figsize = (3.2 * len(names), 3) if len(names) > 1 else None
-            axes = plt.subplots(1, len(names), figsize=figsize, squeeze=False)[1][0]
-        axes = np.ravel(axes)
+    if ax is not None:
+        axes = np.ravel(np.asarray(ax, dtype=object))
+        for one in axes:
+            _check_ax(one)
         if len(axes) != len(names):
             raise ValueError(
-                f"axes must have one entry for each of {names}, got {len(axes)}"
+                f"ax must hold one Axes for each of {names}, got {len(axes)}"
             )
+    if left_out:
+        warnings.warn(
+            f"history has series that are not drawn: {', '.join(left_out)}; a panel "
+            "is made for each key that begins with 'train_', and its 'test_' is added",
+            stacklevel=2,
+        )
+    with plt.style.context(STYLE):
+        if ax is None:
+            figsize = (3.2 * len(names), 3) if len(names) > 1 else None
+            axes = plt.subplots(1, len(names), figsize=figsize, squeeze=False)[1][0]
         epochs = range(1, max(lengths.values()) + 1)
-        for ax, name in zip(axes, names, strict=True):
+        for one, name in zip(axes, names, strict=True):
             for part, line in [("train", "-"), ("test", "--")]:
                 if f"{part}_{name}" in history:
-                    ax.plot(epochs, history[f"{part}_{name}"], line, label=part)
-            ax.set(xlabel="epoch", ylabel=name)
-            ax.xaxis.get_major_locator().set_params(integer=True)
-            ax.legend()
+                    one.plot(epochs, history[f"{part}_{name}"], line, label=part)
+            one.set(xlabel="epoch", ylabel=name)
+            one.xaxis.get_major_locator().set_params(integer=True)
+            one.legend()
     return axes
+
+
+def _check_ax(ax):
+    if ax is None or isinstance(ax, Axes):
+        return
+    got = type(ax).__name__
+    if isinstance(ax, (np.ndarray, list, tuple)):
+        got += f" of {np.size(ax)}; pass one of them, such as axes[0]"
+    raise TypeError(f"ax must be a matplotlib Axes, got {got}")
 
 
 def _to_array(values, name):
@@ -237,6 +281,12 @@ def _to_array(values, name):
         array = np.asarray(values)
         if np.iscomplexobj(array):
             raise ValueError(complex_numbers)
+        # float() would make NaN of None, and a number of "3".
+        if array.dtype.kind not in "biufO" or any(
+            isinstance(value, (str, bytes, type(None)))
+            for value in (array.flat if array.dtype.kind == "O" else [])
+        ):
+            raise TypeError
         array = array.astype(float)
     except (TypeError, ValueError, RuntimeError) as error:
         if str(error) == complex_numbers:
@@ -250,6 +300,8 @@ def _to_array(values, name):
 
 def _to_floats(values, key):
     try:
+        if any(isinstance(value, str) for value in values):
+            raise TypeError
         return [
             value.item() if isinstance(value, torch.Tensor) else float(value)
             for value in values
@@ -270,7 +322,8 @@ def _to_column(values, name):
     return array
 
 
-def _predicted_classes(model, grid):
+def _outputs(model, grid):
+    """Ask a model about each point, and check the shape of what it answers."""
     mode = nullcontext()
     if isinstance(model, torch.nn.Module):
         mode = switched(model, training=False)
@@ -295,6 +348,10 @@ def _predicted_classes(model, grid):
     output = output.cpu()
     if output.isnan().any():
         raise ValueError("model must give numbers, got NaN")
+    return output
+
+
+def _to_classes(output):
     if output.ndim == 2:
         output = output.float().argmax(dim=1)
     elif output.is_floating_point():

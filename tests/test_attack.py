@@ -393,12 +393,19 @@ def test_predictions_of_views_that_record_gradients(device, factor):
 
 
 @pytest.mark.parametrize(
-    "values", [None, "abc", ["a"] * 10, [[1], [2, 3]], {}, object(), np.ones(10) * 1j]
+    "values",
+    [
+        *(None, "abc", "7", ["a"] * 10, ["1"] * 10, [None] * 10, [1.0, None] * 5),
+        *([[1], [2, 3]], {}, object(), np.ones(10) * 1j),
+    ],
 )
 def test_predictions_of_what_is_no_array(values):
     arrays = LINE[:, 0], values, LINE, LINE
     with drawing():
         assert answer(plot_predictions, *arrays, names="train_labels") is None
+    if not isinstance(values, np.ndarray):
+        with pytest.raises(ValueError, match="^train_labels must be an array of num"):
+            plot_predictions(*arrays)
 
 
 @few
@@ -483,6 +490,7 @@ def test_boundary_gives_a_raising_model_back(device):
 )
 def test_curves_of_any_history(history):
     with drawing():
+        warnings.filterwarnings("ignore", "history has series that are not drawn")
         axes = answer(plot_loss_curves, history, names="history")
     if axes is not None:
         assert len(axes) == sum(key.startswith("train_") for key in history)
@@ -492,6 +500,22 @@ def test_curves_of_any_history(history):
 def test_curves_of_what_is_no_history(history):
     with drawing():
         assert answer(plot_loss_curves, history, names="history") is None
+
+
+@pytest.mark.parametrize("kind", ["array", "list", "figure", "string"])
+def test_axes_of_another_kind(kind):
+    figure, axes = plt.subplots(1, 2)
+    ax = {"array": axes, "list": list(axes), "figure": figure, "string": "left"}[kind]
+    figures, options = plt.get_fignums(), {"ax": ax, "names": "ax"}
+    line, model = [LINE] * 4, nn.Linear(2, 1)
+    with undisturbed():
+        assert answer(plot_predictions, *line, **options) is None
+        assert answer(plot_decision_boundary, model, POINTS, CLASSES, **options) is None
+        history = {"train_loss": [1.0]}
+        assert answer(plot_loss_curves, history, **options) is None
+    assert plt.get_fignums() == figures
+    assert not any(one.has_data() for one in axes)
+    plt.close("all")
 
 
 # Devices and seeds

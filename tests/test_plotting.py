@@ -1,5 +1,7 @@
 """`helpers.plotting`: what is drawn, what stays untouched, what is refused."""
 
+import warnings
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -46,6 +48,16 @@ def test_predictions_are_drawn_at_the_test_inputs(shape, kind):
     np.testing.assert_allclose(predicted[:, 1], 3 * predicted[:, 0])
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert labels == ["training data", "test data", "predictions"]
+
+
+def test_training_and_test_and_predictions_differ_in_colour_and_marker():
+    ax = plot_predictions(LINE[:7], LINE[:7], LINE[7:], LINE[7:], LINE[7:])
+    colours = {tuple(part.get_facecolor()[0]) for part in ax.collections}
+    shapes = {part.get_paths()[0].vertices.tobytes() for part in ax.collections}
+    assert len(colours) == len(shapes) == 3
+    legend = [mark.get_facecolor()[0] for mark in ax.get_legend().legend_handles]
+    for part, colour in zip(ax.collections, legend, strict=True):
+        np.testing.assert_array_equal(part.get_facecolor()[0], colour)
 
 
 def test_predictions_take_gradients_and_reuse_the_axes():
@@ -96,6 +108,57 @@ def test_boundary_is_the_same_for_every_kind_of_answer(model):
     mesh = predicted_mesh(plot_decision_boundary(model, POINTS, CLASSES))
     assert (mesh[:100] == 0).all()
     assert (mesh[100:] == 1).all()
+
+
+@pytest.mark.parametrize("count", [2, 5, 8, 10])
+def test_points_have_the_colour_of_their_area(count):
+    X = torch.stack([torch.arange(count) + 0.5, torch.zeros(count)], dim=1)
+
+    def model(grid):
+        return grid[:, 0].floor().clamp(0, count - 1).long()
+
+    ax = plot_decision_boundary(model, X, torch.arange(count))
+    mesh, *parts = ax.collections
+    areas = np.asarray(mesh.get_array()).reshape(200, 200)
+    seen = set()
+    for index, (points, x) in enumerate(zip(parts, X[:, 0].tolist(), strict=True)):
+        assert points.get_label() == f"class {index}"
+        left, right = ax.get_xlim()
+        area = areas[100, round((x - left) / (right - left) * 199)]
+        expected = mesh.cmap(mesh.norm(area))
+        np.testing.assert_allclose(points.get_facecolor()[0], expected)
+        seen.add(tuple(points.get_facecolor()[0]))
+    assert len(seen) == min(count, 8)
+
+
+def sloping(grid):
+    return 8 * (grid[:, 1] - 0.5)
+
+
+def test_probabilities_get_a_warning():
+    y = (POINTS[:, 1] > 0.5).long()
+    with pytest.warns(UserWarning, match="^model gives numbers .* as class 1"):
+        ax = plot_decision_boundary(lambda x: sloping(x).sigmoid(), POINTS, y)
+    assert (predicted_mesh(ax) == 1).all()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        sloping,
+        lambda x: sloping(x).sigmoid() > 0.5,
+        lambda x: (sloping(x).sigmoid() > 0.5).float(),
+        lambda x: (sloping(x) > 0).long(),
+        lambda x: torch.stack([-sloping(x), sloping(x)], dim=1).softmax(dim=1),
+        lambda x: 0.2 + 0.1 * x[:, 1],  # small logits of an untrained model
+        lambda x: 0.5 + 0.1 * (0.5 - x[:, 1]),
+    ],
+)
+def test_logits_and_classes_get_no_warning(model):
+    y = (POINTS[:, 1] > 0.5).long()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plot_decision_boundary(model, POINTS, y)
 
 
 @settings(max_examples=15, deadline=None)
@@ -188,9 +251,25 @@ def test_curves_have_a_panel_for_each_quantity():
 
 def test_curves_on_given_axes_and_without_a_test_set():
     ax = plt.subplots()[1]
-    (got,) = plot_loss_curves({"train_loss": [1.0]}, axes=ax)
+    (got,) = plot_loss_curves({"train_loss": [1.0]}, ax=ax)
     assert got is ax
     assert len(ax.get_lines()) == 1
+
+
+@pytest.mark.parametrize("kind", [np.asarray, list, tuple])
+def test_curves_on_two_given_axes(kind):
+    axes = plt.subplots(2, 1)[1]
+    got = plot_loss_curves(HISTORY, ax=kind(axes))
+    assert list(got) == list(axes)
+    assert [ax.get_ylabel() for ax in axes] == ["loss", "accuracy"]
+    assert len(plt.get_fignums()) == 1
+
+
+def test_curves_say_what_they_leave_out():
+    history = HISTORY | {"test_f1": [0.1, 0.2], "seconds": ["long", "longer"]}
+    with pytest.warns(UserWarning, match="not drawn: test_f1, seconds; a panel"):
+        axes = plot_loss_curves(history)
+    assert len(axes) == 2
 
 
 @pytest.mark.parametrize(
@@ -207,8 +286,10 @@ def test_curves_refuse_a_bad_history(history, message):
 
 
 def test_curves_want_an_axes_for_each_panel():
-    with pytest.raises(ValueError, match="axes must have one entry for each"):
-        plot_loss_curves(HISTORY, axes=plt.subplots()[1])
+    ax = plt.subplots()[1]
+    with pytest.raises(ValueError, match="ax must hold one Axes for each .* got 1"):
+        plot_loss_curves(HISTORY, ax=ax)
+    assert not ax.has_data()
 
 
 def test_nothing_is_drawn_from_the_random_generator():
