@@ -1,6 +1,7 @@
 """`helpers.data`: every set through the libraries' own loaders, without a network."""
 
 import csv
+import errno
 import functools
 import gzip
 import hashlib
@@ -28,7 +29,7 @@ from torchvision.models import ResNet18_Weights
 from torchvision.transforms import v2
 
 from helpers import data
-from helpers.data import _cache, _readers, _sets
+from helpers.data import _readers, _sets
 
 TEN = range(10)
 # SHA-256 of the drawn pictures, training and test, and of the training labels.
@@ -116,7 +117,8 @@ def test_fashion_mnist_is_balanced_and_looks_as_published():
         data.fashion_mnist(), transform=v2.ToImage()
     )[0]
     assert picture.shape == (1, 28, 28)
-    assert half.classes[label] in half.classes
+    assert label == half.targets[0]
+    assert len(half.classes) == 10
 
 
 # As folders of PNG files, through fastai ---------------------------------------------
@@ -127,7 +129,22 @@ def test_untar_data_finds_mnist_and_leaves_the_home_folder_alone(tmp_path):
     assert untar_data(URLs.MNIST, base=home) == data.mnist_png()
     assert untar_data(URLs.MNIST_SAMPLE, base=home) == data.mnist_sample()
     assert not (tmp_path / "home").exists()
-    assert _cache.fault(home) is None
+    assert data.fastai_home() == home
+    assert [path.name for path in data.mnist_png().parent.iterdir()] == [
+        path.name for path in data.mnist_sample().parent.iterdir()
+    ]
+
+
+@pytest.mark.parametrize("name", ["with space", "100 %", "ä"])
+def test_untar_data_writes_nothing_beside_the_data(tmp_path, monkeypatch, name):
+    """A class may share one cache that only its teacher can write."""
+    monkeypatch.setenv("COURSE_DATA_DIR", str(tmp_path / name))
+    data.mnist_png()
+    before = {path for path in tmp_path.rglob("*") if path.parent.name != "7"}
+    assert untar_data(URLs.MNIST, base=data.fastai_home()) == data.mnist_png()
+    path = untar_data(URLs.MNIST_SAMPLE, base=data.fastai_home())
+    assert path == data.mnist_sample()
+    assert {path for path in tmp_path.rglob("*") if path.parent.name != "7"} == before
 
 
 @pytest.mark.parametrize(("folder", "train"), [("training", True), ("testing", False)])
@@ -471,6 +488,35 @@ def test_missing_or_damaged_embedded_files(tmp_path, monkeypatch):
     with pytest.raises(data.DataError, match="is damaged; restore it with: git check"):
         data.mnist()
     assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"garbage\n", "SHA256SUMS is damaged; restore it with: git"),
+        (b"\xff\xfe\x00", "SHA256SUMS is damaged; restore it with: git"),
+        (b"0123  mnist/mnist.tar.xz\n", "SHA256SUMS is damaged"),
+        (b"", "SHA256SUMS has no line for mnist/mnist.tar.xz; restore"),
+    ],
+)
+def test_damaged_list_of_checksums(tmp_path, monkeypatch, content, message):
+    monkeypatch.setattr(_sets, "EMBEDDED", tmp_path)
+    (tmp_path / "SHA256SUMS").write_bytes(content)
+    with pytest.raises(data.DataError, match=message):
+        data.mnist()
+    assert states()["mnist"] == "missing"
+
+
+def test_full_disk_while_the_weights_are_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_DATA_DIR", str(tmp_path))
+
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(data.DataError, match="disk is full: Pretrained weights takes"):
+        data.imagenet_weights()
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
 
 @pytest.mark.parametrize(("asked", "shown"), [("1", True), ("0", False)])

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -106,7 +107,9 @@ def test_damage_is_noticed_said_in_one_line_and_mended(folder, capfd, said):
     assert make(folder, never) == folder
 
 
-@pytest.mark.parametrize("text", ["[]", "7", '{"deep/squares": [100]}', '{"a": null}'])
+@pytest.mark.parametrize(
+    "text", ["[]", "7", "{}", '{"deep/squares": [100]}', '{"a": null}']
+)
 def test_any_other_json_is_a_damaged_manifest(folder, text):
     make(folder)
     (folder / _cache.MANIFEST).write_text(text)
@@ -272,9 +275,100 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     assert _cache.cache_dir() == tmp_path
     monkeypatch.setenv("COURSE_DATA_DIR", "~/data")
     assert _cache.cache_dir() == Path.home() / "data"
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COURSE_DATA_DIR", "here")
-    assert _cache.cache_dir() == tmp_path / "here"
+
+
+@pytest.mark.parametrize(
+    "chosen", ["here", "./here", "~nosuchuser/data", "data/../here"]
+)
+def test_a_relative_folder_is_refused_as_it_is_another_one_elsewhere(
+    monkeypatch, chosen
+):
+    monkeypatch.setenv("COURSE_DATA_DIR", chosen)
+    message = rf"COURSE_DATA_DIR must be a whole path.*got '{re.escape(chosen)}'"
+    with pytest.raises(DataError, match=message):
+        _cache.cache_dir()
+
+
+@pytest.mark.parametrize("place", [RuntimeError("no home"), "~/.cache/first-tensor"])
+def test_a_user_without_a_home(monkeypatch, place):
+    def user_cache_dir(*args, **options):
+        if isinstance(place, Exception):
+            raise place
+        return place
+
+    monkeypatch.delenv("COURSE_DATA_DIR", raising=False)
+    monkeypatch.setattr(_cache.platformdirs, "user_cache_dir", user_cache_dir)
+    with pytest.raises(DataError, match="no home folder.*set .* COURSE_DATA_DIR"):
+        _cache.cache_dir()
+
+
+def test_a_foreign_lock_is_waited_for_and_said(folder, monkeypatch, capfd):
+    monkeypatch.setattr(_cache, "PATIENCE", 0.05)
+    program = """
+with _cache._lock(folder):
+    print("locked", flush=True)
+    sys.stdin.readline()
+"""
+    folder.parent.mkdir(parents=True)
+    with run(program, folder) as process:
+        assert process.stdout.readline() == "locked\n"
+        acquire, calls = filelock.FileLock.acquire, []
+
+        def counted(self, timeout=None, **options):
+            calls.append(timeout)
+            if len(calls) == 2:  # the message is out, and the wait begins
+                process.stdin.write("let go\n")
+                process.stdin.flush()
+            return acquire(self, timeout=timeout, **options)
+
+        monkeypatch.setattr(filelock.FileLock, "acquire", counted)
+        make(folder)
+    assert calls == [0.05, None]
+    assert contents(folder) == WHOLE
+    err = capfd.readouterr().err
+    assert err.startswith(f"{TITLE}: another process has been making it")
+    assert str(folder.with_name("squares.lock")) in err
+
+
+# Other versions ----------------------------------------------------------------------
+
+VERSIONS = [f"squares-{digit * 12}" for digit in "0123"]
+
+
+def age(folder, seconds):
+    manifest = folder / _cache.MANIFEST
+    then = manifest.stat().st_mtime - seconds
+    os.utime(manifest, (then, then))
+
+
+def test_versions_that_nobody_has_used_for_long_are_removed(tmp_path):
+    old, used, locked, new = (tmp_path / name for name in VERSIONS)
+    others = [
+        tmp_path / name
+        for name in ("squares-full", "squares", "cubes-000000000000", "squares-0000")
+    ]
+    before = (old, used, locked, *others)
+    for folder in before:
+        make(folder)
+    for folder in before:
+        age(folder, _cache.UNUSED + 60)
+    foreign = tmp_path / "squares-ffffffffffff"
+    foreign.mkdir()
+    assert make(used, never) == used  # that counts as a use
+    with _cache._lock(locked):
+        make(new)
+    there = {path for path in tmp_path.iterdir() if path.is_dir()}
+    assert there == {used, locked, new, foreign, *others}
+    assert contents(used) == WHOLE
+
+
+def test_without_a_new_version_nothing_is_removed(tmp_path):
+    old, new, _, _ = (tmp_path / name for name in VERSIONS)
+    make(new)
+    make(old)
+    age(old, _cache.UNUSED + 60)
+    make(new, never)
+    assert old.exists()
 
 
 def test_a_ready_folder_does_not_wait_for_the_lock(folder):

@@ -7,15 +7,19 @@ subsets where the licence allows sharing them, else drawn stand-ins. With
 them you have.
 
 All functions that return a folder or file raise `DataError` if the data cannot be
-unpacked or downloaded, and ValueError if ``COURSE_DATA`` is neither ``embedded`` nor
-``full``.
+unpacked or downloaded, or if there is no folder to keep them in, and ValueError if
+``COURSE_DATA`` is neither ``embedded`` nor ``full``.
 """
 
+import atexit
 import difflib
 import errno
+import functools
 import hashlib
 import os
+import re
 import shutil
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -117,10 +121,22 @@ def fastai_home():
     -------
     pathlib.Path
         Pass it as ``base``: ``untar_data(URLs.MNIST_SAMPLE, base=data.fastai_home())``
-        returns what `mnist_sample` does, ``URLs.MNIST`` what `mnist_png` does. Nothing
-        is written to fastai's folder in your home.
+        returns what `mnist_sample` does, ``URLs.MNIST`` what `mnist_png` does. It is a
+        temporary folder with fastai's settings, in which fastai leaves its locks; the
+        data are elsewhere, and nothing is written beside them or to your home.
     """
-    return _ready("fastai")
+    return _fastai_settings(_ready("fastai"))
+
+
+@functools.cache
+def _fastai_settings(store):
+    """Make a folder for fastai's settings that name the data in a store."""
+    folder = Path(tempfile.mkdtemp(prefix="first-tensor-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    place = str(store / "data").replace("%", "%%")
+    text = f"[DEFAULT]\ndata = {place}\narchive = archive\n"
+    (folder / "config.ini").write_text(text, encoding="utf-8")
+    return folder
 
 
 def mnist_png():
@@ -135,7 +151,7 @@ def mnist_png():
     -----
     Embedded: the pictures of `mnist`. Used in chapters 10 and 11, fastai.
     """
-    return fastai_home() / "data" / "mnist_png"
+    return _ready("fastai") / "data" / "mnist_png"
 
 
 def mnist_sample():
@@ -152,7 +168,7 @@ def mnist_sample():
     Embedded: those pictures of `mnist`, 1,702 and 400 of them. Used in chapter 09, the
     first fastai model.
     """
-    return fastai_home() / "data" / "mnist_sample"
+    return _ready("fastai") / "data" / "mnist_sample"
 
 
 def cifar10():
@@ -215,7 +231,7 @@ def pizza_steak_sushi_sha256():
     """
     if mode() == "full":
         return _sets.PIZZA_SHA256
-    return _checksums()["pizza_steak_sushi/pizza_steak_sushi.zip"]
+    return _checksum("pizza_steak_sushi/pizza_steak_sushi.zip")
 
 
 def photo():
@@ -346,8 +362,7 @@ def _folder(name, current):
     store = _sets.STORES[name]
     if current == "full" and store.fetch is not None:
         return cache_dir() / f"{name}-full"
-    checksums = _checksums() if store.sources else {}
-    key = " ".join([str(store.version), *(checksums[path] for path in store.sources)])
+    key = " ".join([str(store.version), *map(_checksum, store.sources)])
     return cache_dir() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
@@ -379,27 +394,45 @@ def _download(store, folder):
 
 def _checksums():
     """Read the SHA-256 of each embedded file."""
+    path = _sets.EMBEDDED / "SHA256SUMS"
     try:
-        text = (_sets.EMBEDDED / "SHA256SUMS").read_text(encoding="utf-8")
+        lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise DataError(
             f"the embedded data sets are not in {_sets.EMBEDDED}, beside the package; "
             "install the course from a clone of its repository: "
             "pip install --no-deps -e ."
         ) from error
-    return {path: digest for digest, path in map(str.split, text.splitlines())}
+    except ValueError:
+        lines = ["no text"]
+    found = [re.fullmatch(r"([0-9a-f]{64})  (\S+)", line) for line in lines]
+    if not all(found):
+        raise DataError(f"{path} is damaged; {_restore('SHA256SUMS')}")
+    return {line[2]: line[1] for line in found}
+
+
+def _checksum(source):
+    try:
+        return _checksums()[source]
+    except KeyError:
+        path = _sets.EMBEDDED / "SHA256SUMS"
+        cure = _restore("SHA256SUMS")
+        raise DataError(f"{path} has no line for {source}; {cure}") from None
+
+
+def _restore(source):
+    return f"restore it with: git checkout -- data/{source}"
 
 
 def _embedded(source):
     """Return an embedded file, its checksum compared."""
     path = _sets.EMBEDDED / source
-    cure = f"restore it with: git checkout -- data/{source}"
     try:
         found = _cache.sha256(path)
     except OSError as error:
-        raise DataError(f"{path} cannot be read; {cure}") from error
-    if found != _checksums()[source]:
-        raise DataError(f"{path} is damaged; {cure}")
+        raise DataError(f"{path} cannot be read; {_restore(source)}") from error
+    if found != _checksum(source):
+        raise DataError(f"{path} is damaged; {_restore(source)}")
     return path
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import importlib.util
+import io
 import shutil
 import tarfile
 import zipfile
@@ -103,9 +104,6 @@ def _build_fastai(folder):
                 bar.update()
     (sample / "labels.csv").write_bytes(("\n".join(rows) + "\n").encode())
     shutil.rmtree(folder / "MNIST")
-    # What fastai would write there at its first call.
-    text = "[DEFAULT]\ndata = data\narchive = archive\nstorage = tmp\nmodel = models\n"
-    (folder / "config.ini").write_bytes(text.encode())
 
 
 def _build_cifar10(folder):
@@ -210,7 +208,10 @@ def _build_weights(folder):
                 f"shape {tuple(expected[name].shape)} there, {tuple(weight.shape)} in "
                 f"{IMAGENET_PACKAGE}"
             )
-    torch.save(renamed, folder / f"{IMAGENET_MODEL}.pth")
+    # Written by Python: torch.save to a full disk raises no OSError.
+    buffer = io.BytesIO()
+    torch.save(renamed, buffer)
+    (folder / f"{IMAGENET_MODEL}.pth").write_bytes(buffer.getbuffer())
 
 
 SETS = {
