@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+import helpers._guard
 import helpers.exercises
 from helpers.device import seed_everything
 from helpers.exercises import call, call_as_is, check, exercise, explain, require
@@ -72,6 +73,14 @@ OTHERS = [
     for chapter, label in ALL
     for number, other in enumerate(cases(chapter)[label].others, start=1)
 ]
+
+
+@pytest.fixture(autouse=True)
+def no_limit(monkeypatch):
+    """Let no verdict depend on how fast the machine is today."""
+    monkeypatch.setenv("COURSE_CHECK_SECONDS", "3600")
+
+
 every_exercise = pytest.mark.parametrize(
     ("chapter", "label"), ALL, ids=[label for _, label in ALL]
 )
@@ -502,7 +511,7 @@ def test_random_states_of_all_devices_are_kept(tried, monkeypatch, recwarn):
         def set_rng_state(state, device="xpu"):
             generators[str(device)].set_state(state)
 
-    monkeypatch.setattr(helpers.exercises, "_kinds", lambda: ["cpu", "xpu"])
+    monkeypatch.setattr(helpers._guard, "_kinds", lambda: ["cpu", "xpu"])
     monkeypatch.setattr(torch, "xpu", Devices)
     before = [one.get_state() for one in generators.values()]
 
@@ -526,6 +535,7 @@ UNEXPECTED = [
     ("raise BaseException('mine')", "BaseException: mine"),
     ("raise type('Odd', (BaseException,), {'__str__': lambda s: s.x})", "Odd"),
     ("raise type('Odd', (Exception,), {'__str__': lambda s: exit(s)})", "Odd"),
+    ("import time\n    time.sleep = None\n    raise ValueError(1)", "ValueError: 1"),
 ]
 
 
@@ -597,6 +607,8 @@ ENDLESS = [
     "while True:\n        try:\n            try: sum([1])\n            except: 1\n"
     "        except: 1\n        finally: abs(1)",
     "try:\n        while True: pass\n    finally: tidied.append(1)",
+    "class Odd(Exception):\n        def __str__(self):\n            while True: pass\n"
+    "    raise Odd",
 ]
 
 
@@ -620,7 +632,8 @@ def test_endless_answer_is_stopped_and_not_judged(body, tried, monkeypatch):
     assert sum(map(abs, range(10**5))) == sum(range(10**5))
 
 
-def test_exercise_can_have_a_limit_of_its_own(tried):
+def test_exercise_can_have_a_limit_of_its_own(tried, monkeypatch):
+    monkeypatch.delenv("COURSE_CHECK_SECONDS")
     said = tried("def answer():\n    while 1: pass", called, seconds=0.2)
     assert said.startswith("not finished after 0.2 s")
 
@@ -645,6 +658,12 @@ def test_interrupt_by_a_person_goes_on(body, tried, capsys):
         tried(f"import signal\ndef answer():\n    {body}", called)
     assert "you stopped the check, so this was not judged." in capsys.readouterr().out
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_error_outside_of_the_checker_judges_nothing(tried, monkeypatch):
+    monkeypatch.setattr(helpers.exercises, "guarded", lambda *_: 1 / 0)
+    said = tried("answer = 1", anything)
+    assert said.startswith("the check itself has failed, with ZeroDivisionError")
 
 
 def test_check_works_in_another_thread(tried):
