@@ -1,10 +1,12 @@
 """Rules that every notebook of the course obeys (see CONTRIBUTING.md)."""
 
+import ast
 import re
 from itertools import pairwise
 
 import nbformat
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 
 from tools.notebooks import (
     ASSERT,
@@ -14,11 +16,15 @@ from tools.notebooks import (
     headings,
     labels,
     notebooks,
+    plain,
     read,
     sections,
     tags,
 )
 
+NOT_COMPARED = {"nbval-ignore-output", "figure-varies"}
+TOLERANCES = {"atol", "rtol", "abs_tol", "rel_tol", "abs", "rel"}
+BELOW = (ast.Lt, ast.LtE)
 UNIT = re.compile(r"S[0-4](-1-[1-6]-\d\d)?\.\d+")
 # Roots of machines' file systems, as a path that starts a word.
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home|root|work|tmp|usr|opt|Users)/\S+")
@@ -72,12 +78,53 @@ def test_errors_are_those_that_are_announced(code):
     assert {cell.id for cell in code if has_error(cell)} == announced
 
 
-def test_an_ignored_output_has_an_assert_in_its_section(notebook):
+def test_an_output_that_is_not_compared_has_an_assert_in_its_section(notebook):
     for group in sections(notebook):
         cells = [cell for cell in group if cell.cell_type == "code"]
-        ignored = [cell.id for cell in cells if "nbval-ignore-output" in tags(cell)]
+        ignored = [cell.id for cell in cells if tags(cell) & NOT_COMPARED]
         asserted = any(ASSERT.search(cell.source) for cell in cells)
         assert asserted or not ignored, f"nothing is asserted beside {ignored}"
+
+
+def test_only_a_figure_varies_as_a_figure(code):
+    for cell in code:
+        drawn = any("image/png" in output.get("data", {}) for output in cell.outputs)
+        assert drawn or "figure-varies" not in tags(cell), cell.id
+
+
+def test_tracebacks_quote_the_cells_they_name(code):
+    numbered = {cell.execution_count: cell for cell in code}
+    for cell in code:
+        for output in cell.outputs:
+            if output.output_type == "error":
+                text = plain(output.traceback)
+                frames = re.split(r"^ *Cell In\[(\d+)\], ", text, flags=re.M)[1:]
+                assert int(frames[0]) == cell.execution_count, cell.id
+                for number, frame in zip(frames[::2], frames[1::2], strict=True):
+                    lines = numbered[int(number)].source.splitlines()
+                    for line, quoted in re.findall(r"^-+> (\d+) (.*)$", frame, re.M):
+                        assert lines[int(line) - 1].rstrip() == quoted, cell.id
+
+
+def tolerances(source):
+    """List the literals that the asserts of a cell give as tolerances."""
+    python = TransformerManager().transform_cell(source)  # of a cell with a magic
+    for node in ast.walk(ast.parse(python)):
+        given = []
+        if isinstance(node, ast.keyword) and node.arg in TOLERANCES:
+            given = [node.value]
+        elif isinstance(node, ast.Compare) and "abs(" in ast.unparse(node.left):
+            given = node.comparators[:1] if isinstance(node.ops[0], BELOW) else []
+        yield from (one.value for one in given if isinstance(one, ast.Constant))
+
+
+def test_tolerances_are_small(code):
+    for cell in code:
+        if ASSERT.search(cell.source) and not has_error(cell):
+            for tolerance in tolerances(cell.source):
+                # Pixels are compared in whole steps, of 255.
+                most = 3 if isinstance(tolerance, int) else 0.25
+                assert tolerance <= most, f"{cell.id}: {tolerance} lets anything pass"
 
 
 def test_no_noise_on_stderr(code):
@@ -152,6 +199,25 @@ def test_every_exercise_has_a_solution_that_runs(notebook):
     assert sorted(exercises) == sorted(solved)
     assert len(set(exercises)) == len(exercises)
     assert sum(count > 0 for count in solved.values()) >= len(solved) / 2
+
+
+def test_a_statement_names_what_its_stub_defines(notebook):
+    cells = iter(notebook.cells)
+    for cell in cells:
+        if LABEL.search(cell.source) and cell.cell_type == "markdown":
+            stub = ast.parse(next(c for c in cells if c.cell_type == "code").source)
+            kinds = (ast.FunctionDef, ast.ClassDef)
+            for name in (node.name for node in stub.body if isinstance(node, kinds)):
+                assert re.search(rf"\b{name}\b", cell.source), (
+                    f"{cell.id} does not name {name}"
+                )
+
+
+def test_a_section_says_something_of_what_it_covers(notebook):
+    for group in sections(notebook):
+        units = {u for cell in group for u in cell.metadata.get("covers", [])}
+        words = re.findall(r"\w+", " ".join(cell.source for cell in group))
+        assert len(words) >= 12 * len(units), f"{group[0].id}: where is its text?"
 
 
 def test_a_chapter_has_its_parts(path, notebook):
