@@ -39,6 +39,9 @@ TAB_STOPS = re.compile(r'\["pre",[^]]*\]\.join\(", "\)')
 
 # The theme's own style sheets, which stand before those that a page lists.
 THEME_STYLES = ("styles/theme.css", "styles/pydata-sphinx-theme.css")
+# Ours, which Jupyter Book lists in the order of the file system. What holds on paper
+# comes last, over all that holds elsewhere.
+OWN_STYLES = ("course.css", "landing.css", "print.css")
 IMPORT = re.compile(r'@import "([^"]+)";')
 ADDRESS = re.compile(r"""url\((["']?)(?!data:|#|/|\w+:)([^"')]+)\1\)""")
 # The theme names two thousand icons; the font of this site (`_vendor/icons`) holds few.
@@ -132,6 +135,7 @@ def choose_assets(app, pagename, templatename, context, doctree):
     ]
     paths = [str(style.filename) for style in context["css_files"]]
     names = [path.removeprefix("_static/") for path in paths if "thebe" not in path]
+    names.sort(key=lambda name: OWN_STYLES.index(name) if name in OWN_STYLES else -1)
     # They are joined when all are there: some are copied, or changed, after the pages.
     app.builder.course_styles = [*THEME_STYLES, *names]
     context["css_files"].clear()

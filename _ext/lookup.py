@@ -3,12 +3,7 @@
 Jupyter Book loads this module as a Sphinx extension (`sphinx.local_extensions`).
 """
 
-from pathlib import Path
-
 from docutils import nodes
-
-# Not in `_static`, whose scripts Jupyter Book loads on every page.
-FIND_MESSAGES = Path(__file__).with_name("search_messages.js")
 
 
 def offer_terms(app, doctree):
@@ -24,10 +19,14 @@ def offer_terms(app, doctree):
 
 
 def find_messages(app, pagename, templatename, context, doctree):
-    """Let the search page answer a pasted error message with its section."""
-    if pagename == "search":
-        script = FIND_MESSAGES.read_text(encoding="utf-8")
-        app.add_js_file(None, body=script, priority=900)
+    """Keep the script that finds error messages to the search page."""
+    if pagename != "search":
+        # In place: the list is the builder's own.
+        context["script_files"][:] = [
+            script
+            for script in context["script_files"]
+            if not str(script.filename).endswith("search_messages.js")
+        ]
 
 
 def setup(app):

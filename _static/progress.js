@@ -15,7 +15,8 @@ const readingProgress = (() => {
     } catch {}
     try {
       const names = JSON.parse(kept);
-      return new Set(Array.isArray(names) ? names : []);
+      const isName = (name) => typeof name === "string";
+      return new Set(Array.isArray(names) ? names.filter(isName) : []);
     } catch {
       return new Set();
     }

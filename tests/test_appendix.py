@@ -5,6 +5,7 @@ import contextlib
 import re
 from collections import Counter
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -124,6 +125,17 @@ def search(browser, serve, site):
         )
 
     yield first
+    context.close()
+
+
+def test_titles_of_hits_are_text_not_markup(browser, serve, site):
+    heading = "Can't pickle <function <lambda> / An attempt has been made"
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{serve(site)}/search.html?q={quote(heading)}")
+    page.locator("#search-results li a").first.wait_for()
+    shown = page.locator("#search-results li a").all_inner_texts()
+    assert any(heading in title for title in shown), shown
     context.close()
 
 

@@ -1,9 +1,12 @@
-// A pasted traceback or error message finds its section.
+// A pasted traceback or error message finds its section. On the search page only.
 //
 // Sphinx wants every word of a query on one page, and a message holds words of the
 // reader's own: shapes, names, paths. The headings of the error atlas are the parts of
 // messages that stay the same, with "…" where a reader's words stand and " / " between
 // wordings. A heading whose parts occur in the query, in order, is put on top.
+//
+// Sphinx writes titles of hits as HTML, which those of pages are and headings are not: a
+// heading such as "Can't pickle <function <lambda>" is escaped here, Sphinx's own hits too.
 //
 // Sphinx defines `Search` in a later script, and starts it when that one is told that
 // the page is ready, after this one.
@@ -24,9 +27,20 @@ document.addEventListener("DOMContentLoaded", () => {
       return contained ? parts.join(" ").length : 0;
     }));
 
+  const escaped = (text) =>
+    text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+
   const search = Search._performSearch;
   Search._performSearch = (query, ...terms) => {
     const {alltitles, docnames, filenames, titles} = Search._index;
+    const withEscapedHeading = ([page, title, ...rest]) => {
+      const own = `${titles[docnames.indexOf(page)]} > `;
+      return [
+        page,
+        title.startsWith(own) ? own + escaped(title.slice(own.length)) : title,
+        ...rest,
+      ];
+    };
     const asked = plain(query);
     const found = Object.entries(alltitles).flatMap(([heading, places]) =>
       places
@@ -40,6 +54,6 @@ document.addEventListener("DOMContentLoaded", () => {
     );
     // The list is shown from its end: the longest, most telling wording comes first.
     found.sort((one, other) => one[4] - other[4]);
-    return [...search(query, ...terms), ...found];
+    return [...search(query, ...terms), ...found].map(withEscapedHeading);
   };
 });

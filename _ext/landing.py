@@ -1,0 +1,112 @@
+"""What the landing page shows of the chapters: figures, and the time they take."""
+
+import base64
+import hashlib
+import json
+import os
+import re
+from functools import cache
+from pathlib import Path
+
+from docutils import nodes
+from docutils.parsers.rst.directives.images import Figure
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+PICTURES = {"image/png": ".png", "image/svg+xml": ".svg", "image/jpeg": ".jpeg"}
+TIME = re.compile(r"\*\*Time:?\*\*:? about (\w+) (minute|hour)s?\b")
+NUMBERS = {"an": 1, "one": 1, "two": 2, "three": 3}
+
+
+@cache
+def read_notebook(path):
+    """Return the notebook in a file as nbformat's JSON has it."""
+    return json.loads(path.read_text("utf-8"))
+
+
+def minutes(notebook):
+    """Return how many minutes a chapter takes, as its head says.
+
+    Raises
+    ------
+    ValueError
+        If the chapter's first cell states no time.
+    """
+    head = "".join(notebook["cells"][0]["source"])
+    stated = TIME.search(head)
+    if stated is None or not (stated[1].isdigit() or stated[1] in NUMBERS):
+        raise ValueError(
+            'the first cell has to say "**Time:** about 75 minutes" (or "an hour", '
+            '"two hours"), and says nothing of that form'
+        )
+    number = int(NUMBERS.get(stated[1], stated[1]))
+    return number * 60 if stated[2] == "hour" else number
+
+
+class Time(SphinxRole):
+    """The time that chapters take, added up: ``{time}`chapters/*```."""
+
+    def run(self):
+        """Read the heads of the chapters, so that no page repeats what they say."""
+        paths = sorted(Path(self.env.srcdir).glob(f"{self.text}.ipynb"))
+        try:
+            if not paths:
+                raise ValueError(f"no notebook is called {self.text}.ipynb")
+            total = sum(minutes(read_notebook(path)) for path in paths)
+        except ValueError as error:
+            message = self.inliner.reporter.error(
+                f"{{time}}`{self.text}`: {error}", line=self.lineno
+            )
+            return [], [message]
+        for path in paths:
+            self.env.note_dependency(str(path))
+        short = f"{total} min" if total < 120 else f"{total / 60:.0f} h"
+        return [nodes.Text(short.replace(" ", "\N{NO-BREAK SPACE}"))], []
+
+
+class ChapterFigure(Figure, SphinxDirective):
+    """A figure that a chapter drew: ``chapters/03_autograd.ipynb#id-of-the-cell``.
+
+    The picture is the first one among the stored outputs of that cell, and its
+    alternative text is the one that the cell gives it. Options are those of `figure`.
+    """
+
+    def run(self):
+        """Write the picture where MyST-NB writes it, and show it from there."""
+        name, _, cell_id = self.arguments[0].partition("#")
+        notebook = Path(self.env.srcdir, name)
+        try:
+            cell = next(
+                cell
+                for cell in read_notebook(notebook)["cells"]
+                if cell["id"] == cell_id
+            )
+            mime, data = next(
+                (mime, output["data"][mime])
+                for output in cell["outputs"]
+                for mime in PICTURES
+                if mime in output.get("data", {})
+            )
+        except (FileNotFoundError, StopIteration, KeyError):
+            raise self.error(
+                f"{self.arguments[0]}: no such notebook, or no cell of that id in it "
+                "whose stored outputs hold a picture"
+            ) from None
+        text = "".join(data)
+        content = text.encode() if mime == "image/svg+xml" else base64.b64decode(text)
+
+        # The same name as MyST-NB's: the page shares the file with the chapter.
+        folder = Path(self.env.app.outdir).parent / "jupyter_execute"
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / (hashlib.sha256(content).hexdigest() + PICTURES[mime])
+        file.write_bytes(content)
+        self.env.note_dependency(str(notebook))
+        self.arguments[0] = "/" + os.path.relpath(file, self.env.srcdir)
+        self.options.setdefault("alt", cell["metadata"]["mystnb"]["image"]["alt"])
+        return super().run()
+
+
+def setup(app):
+    """Register the directive and the role."""
+    app.add_directive("chapter-figure", ChapterFigure)
+    app.add_role("time", Time())
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
