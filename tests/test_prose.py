@@ -15,12 +15,14 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from helpers import data
 from tools.notebooks import (
     ASSERT,
     FENCED,
     HEADING,
     ROOT,
     chapters,
+    code_cells,
     plain,
     read,
     tags,
@@ -300,6 +302,21 @@ def test_numbers_in_prose_are_shown_or_listed(path):
 
 def test_the_list_names_chapters():
     assert LISTED.keys() <= {path.stem for path in chapters()}
+
+
+def test_a_recorded_result_says_where_it_is_from():
+    records = tomllib.loads((ROOT / "data/recorded.toml").read_text("utf-8"))
+    code = "".join(c.source for path in chapters() for c in code_cells(read(path)))
+    for name, record in records.items():
+        assert record.keys() == {"how", "device", "versions", "date", "results"}, name
+        assert all(record.values()), name
+        assert f'data.recorded("{name}")' in code, f"no chapter shows {name}"
+        assert data.recorded(name) == record
+
+
+def test_an_unknown_record_is_named():
+    with pytest.raises(ValueError, match=r"name must be one of .*did you mean 'fash"):
+        data.recorded("fashion_mnist_ful")
 
 
 # --- planted faults ------------------------------------------------------------------

@@ -22,6 +22,7 @@ import shutil
 import tempfile
 import textwrap
 import time
+import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,6 +48,7 @@ __all__ = [
     "pizza_steak_sushi",
     "pizza_steak_sushi_sha256",
     "pizza_steak_sushi_zip",
+    "recorded",
     "status",
 ]
 
@@ -298,12 +300,8 @@ def describe(name=None, *, where=False):
     -----
     Taught in chapter 06, Computer vision.
     """
-    if name is not None and name not in _sets.SETS:
-        near = difflib.get_close_matches(str(name), _sets.SETS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(
-            f"name must be one of {', '.join(_sets.SETS)}, got {name!r}{hint}"
-        )
+    if name is not None:
+        _check_name(name, _sets.SETS)
     current = mode()
     for key in _sets.SETS if name is None else [name]:
         described = _sets.SETS[key]
@@ -311,6 +309,38 @@ def describe(name=None, *, where=False):
         print(textwrap.fill(words, 78, subsequent_indent="    "))
         if where:
             print(f"    in {_place(key, current)}")
+
+
+def recorded(name):
+    """Return results of a run that takes more than a chapter's time or machine.
+
+    Parameters
+    ----------
+    name : str
+        A table of the file ``data/recorded.toml``.
+
+    Returns
+    -------
+    dict
+        The numbers under ``"results"``; how they came about under ``"how"``,
+        ``"device"``, ``"versions"`` and ``"date"``.
+
+    Raises
+    ------
+    ValueError
+        If `name` is unknown.
+
+    Examples
+    --------
+    >>> from helpers import data
+    >>> data.recorded("fashion_mnist_full")["results"]["V0, linear"]["accuracy"]
+    0.8341
+
+    Used in chapter 06, Computer vision.
+    """
+    records = tomllib.loads((_sets.EMBEDDED / "recorded.toml").read_text("utf-8"))
+    _check_name(name, records)
+    return records[name]
 
 
 class Status(NamedTuple):
@@ -340,6 +370,14 @@ def status():
     """
     current = mode()
     return [_state(name, current) for name in _sets.SETS]
+
+
+def _check_name(name, known):
+    """Raise ValueError unless a name is one of those known."""
+    if name not in known:
+        near = difflib.get_close_matches(str(name), known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"name must be one of {', '.join(known)}, got {name!r}{hint}")
 
 
 def _ready(name):
