@@ -24,9 +24,13 @@ LANE = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n 2 --dist workstea
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
+# An environment keeps the Python it was made with, so that one is checked if it is there.
 # The stamp is written last: an interrupted installation is taken up again.
 $(INSTALLED): requirements.txt pyproject.toml
-	$(PYTHON) -c "import sys; assert (3, 11) <= sys.version_info < (3, 14), 'The course needs Python 3.11, 3.12 or 3.13, this is ' + sys.version"
+	@used="$(PYTHON)"; fix="name another one, as in: make PYTHON=python3.13"; \
+	if test -x $(BIN)/python; then used=$(BIN)/python; fix="delete the folder .venv and run make again"; fi; \
+	$$used -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))" || { \
+	echo "The course needs Python 3.11, 3.12, 3.13 or 3.14; $$used is $$($$used --version 2>&1). What to do: $$fix" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
@@ -41,7 +45,7 @@ serve: book  ## build the site and serve it on this machine
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(HTML) $(PORT)
 
 lab: $(INSTALLED)  ## open the chapters in JupyterLab
-	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/chapters
+	$(BIN)/jupyter lab $$(test "$$(id -u)" != 0 || echo --allow-root) --LabApp.default_url=/lab/tree/chapters
 
 test: $(INSTALLED)  ## re-run every chapter and every test on both cores
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(VALIDATE)
@@ -71,7 +75,7 @@ alone: $(INSTALLED)  ## every chapter alone in a fresh checkout, outputs compare
 	$(LANE) tests/lanes/alone.py
 
 accelerator: $(INSTALLED)  ## chapters, helpers and planted bugs on a device that is not the CPU
-	PYTHONPATH=$(CURDIR)/tests/accelerator OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n 2 --dist worksteal tests/accelerator tests/test_attack.py
+	PYTHONPATH="$(CURDIR)/tests/accelerator" OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n 2 --dist worksteal tests/accelerator tests/test_attack.py
 
 versions: $(INSTALLED)  ## other versions of torch and Python; writes appendix/versions.csv
 	$(BIN)/nox
