@@ -356,6 +356,36 @@ def test_address_is_told_only_where_it_is_known(site, small):
     ]
 
 
+def test_plain_sphinx_builds_the_same_pages(build, small_source, tmp_path):
+    """Jupyter Book 1 can be left: it writes the settings that Sphinx needs."""
+    source = tmp_path / "book"
+    shutil.copytree(small_source, source)
+    expected = build(source, tmp_path / "by_jupyter_book") / "html"
+    environment = {k: v for k, v in os.environ.items() if "COURSE_" not in k}
+    environment["PYTHONPATH"] = str(source / "_ext")
+
+    def run(*command):
+        result = subprocess.run(
+            [sys.executable, *map(str, command)],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+
+    book = "from jupyter_book.cli.main import main; main()"
+    run("-c", book, "config", "sphinx", source)
+    plain = tmp_path / "by_sphinx"
+    run("-m", "sphinx", "-q", "-W", "-n", "--keep-going", "-b", "html", source, plain)
+
+    def page(folder, name):
+        # The style sheets are joined in the end; their version is that of the parts.
+        return re.sub(r"site\.css\?v=\w+", "", (folder / name).read_text("utf-8"))
+
+    for name in ("index.html", "chapters/one.html", "search.html", "404.html"):
+        assert page(plain, name) == page(expected, name)
+
+
 def test_address_is_checked(build, small_source, tmp_path):
     with pytest.raises(AssertionError, match="COURSE_SITE_URL is 'github.io'"):
         build(small_source, tmp_path, COURSE_SITE_URL="github.io")
