@@ -211,7 +211,7 @@ def test_a_file_in_the_place_of_the_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("COURSE_DATA_DIR", str(tmp_path / "file" / "data"))
     [finding] = doctor.check_disk()
     assert (finding.state, finding.subject) == (PROBLEM, "disk")
-    assert "Not a directory" in finding.text
+    assert "cannot be written" in finding.text
 
 
 def test_a_relative_folder_is_a_problem_and_said_once(monkeypatch):
