@@ -218,8 +218,9 @@ def check_disk():
     while not os.path.exists(there):
         there = there.parent
     free = shutil.disk_usage(there).free
-    text = f"{free / 2**30:.1f} GiB free in {folder}"
+    text = f"{free / 2**30:.1f} GiB free"
     if free < ENOUGH_DISK:
+        text += f" in {folder}"
         return [Finding(PROBLEM, "disk", text, ADVICE["little disk"])]
     try:
         with tempfile.TemporaryFile(dir=there):
