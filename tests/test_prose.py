@@ -9,6 +9,7 @@ import html
 import math
 import re
 import tomllib
+from functools import cache
 from typing import NamedTuple
 
 import pytest
@@ -153,6 +154,7 @@ def output_text(cell):
     return "\n".join(texts)
 
 
+@cache
 def asserted(source):
     """Return the numbers that the asserts of a cell compare with."""
     if not ASSERT.search(source):
