@@ -6,8 +6,13 @@ keeps it, however it is spelled.
 
 import contextlib
 import re
+import sys
+import timeit
+from unittest import mock
 
+import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from helpers.exercises import WrongAnswerError
 
@@ -16,24 +21,81 @@ SIZES = re.compile(r"\b(shapes?|sizes?|dimensions?|channels?)\b", re.I)
 
 
 class _Operators(TorchDispatchMode):
-    def __init__(self):
+    def __init__(self, device=None):
         super().__init__()
-        self.names = set()
+        self.device, self.names, self.count = device, set(), 0
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        self.names.add(function.overloadpacket.__name__)
+        tensors = [one for one in tree_leaves(args) if isinstance(one, torch.Tensor)]
+        if self.device in (None, *(one.device.type for one in tensors)):
+            self.names.add(function.overloadpacket.__name__)
+            self.count += 1
         return function(*args, **(kwargs or {}))
 
 
 @contextlib.contextmanager
-def operators():
+def operators(device=None):
     """Yield a set that holds the names of PyTorch's operators that ran in the block.
 
     They are the same however the code reached them: `torch.sigmoid`, `z.sigmoid()` and
-    `nn.Sigmoid` are all "sigmoid".
+    `nn.Sigmoid` are all "sigmoid". With a type of `device`, only those count that got a
+    tensor on such a device.
     """
-    with _Operators() as recorded:
+    with _Operators(device) as recorded:
         yield recorded.names
+
+
+def effort(function, *args):
+    """Count the lines of the reader's cells and PyTorch's operators that a call runs.
+
+    With a loop over rows the number grows with them, whether the loop is written as
+    `for`, as a comprehension or as `map`. One operation on all rows counts once.
+    """
+    count = 0
+
+    def see(frame, event, argument):
+        nonlocal count
+        if frame.f_globals.get("__name__") != "__main__":
+            return None
+        count += 1
+        return see
+
+    before = sys.gettrace()
+    sys.settrace(see)
+    try:
+        with _Operators() as recorded:
+            function(*args)
+    finally:
+        sys.settrace(before)
+    return count + recorded.count
+
+
+@contextlib.contextmanager
+def replaced(answer, *fakes):
+    """Put fakes in place of functions, by whatever name the answer calls them.
+
+    Parameters
+    ----------
+    answer : callable
+        The reader's function. Where its cells have imported the original by name, that
+        name stands for the fake too.
+    *fakes : tuple
+        Owner, name and fake of each.
+    """
+    swapped = {id(getattr(owner, name)): fake for owner, name, fake in fakes}
+    scope = getattr(answer, "__globals__", {})
+    aliases = {name: value for name, value in scope.items() if id(value) in swapped}
+    with contextlib.ExitStack() as stack:
+        for owner, name, fake in fakes:
+            stack.enter_context(mock.patch.object(owner, name, fake))
+        # What a function has as a default was fixed when it was defined.
+        for one in (answer, timeit.timeit, timeit.repeat, timeit.Timer.__init__):
+            if defaults := getattr(one, "__defaults__", None):
+                defaults = tuple(swapped.get(id(value), value) for value in defaults)
+                stack.enter_context(mock.patch.object(one, "__defaults__", defaults))
+        stack.callback(scope.update, aliases)
+        scope.update({name: swapped[id(value)] for name, value in aliases.items()})
+        yield
 
 
 @contextlib.contextmanager
@@ -61,3 +123,20 @@ def explain_sizes(misconception):
         if SIZES.search(str(error)):
             raise WrongAnswerError(misconception) from error
         raise
+
+
+def outputs_of(model, x):
+    """Return the outputs of a model in evaluation mode, on the CPU, as float32.
+
+    The model is in its modes again afterwards.
+    """
+    parameter = next(model.parameters(), x)
+    x = x.clone().to(parameter.device, parameter.dtype)
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.no_grad():
+            return model(x).cpu().float()
+    finally:
+        for module, mode in modes.items():
+            module.training = mode

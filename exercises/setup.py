@@ -1,13 +1,63 @@
 """Checkers for the exercises: setup."""
 
+import contextlib
 import time
-from unittest import mock
+import timeit
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 
 from helpers.device import available_devices
 from helpers.exercises import call, call_as_is, exercise, explain, require
+
+from .behaviour import operators, replaced
+
+# Operators that bring numbers to another place and leave them as they are.
+MOVES = {"_to_copy", "copy_", "clone", "detach", "empty_like", "_local_scalar_dense"}
+
+
+@contextlib.contextmanager
+def _clock(answer):
+    """Yield a clock that the checker sets, in place of the computer's.
+
+    So no machine's speed decides about the answer. `now` is what it shows, in seconds;
+    `asked` tells how often it was read, `processor` whether the time of the processor
+    was asked for instead.
+    """
+    clock = SimpleNamespace(now=1000.0, asked=0, processor=False)
+
+    def wall():
+        clock.asked += 1
+        return clock.now
+
+    def processor():
+        clock.processor = True
+        return 0
+
+    fakes = [(timeit, "default_timer", wall)]
+    for name in ("perf_counter", "monotonic", "time"):
+        fakes.append((time, name, wall))
+        fakes.append((time, f"{name}_ns", lambda: round(1e9 * wall())))
+    for name in ("process_time", "thread_time"):
+        if hasattr(time, name):  # not every system counts the time of threads
+            fakes += [(time, name, processor), (time, f"{name}_ns", processor)]
+    with replaced(answer, *fakes):
+        yield clock
+
+
+def _require_asked(clock):
+    require(
+        clock.asked or not clock.processor,
+        "`time.process_time` and `time.thread_time` count the work of the processor, "
+        "on all its cores and without any waiting: `time.perf_counter` shows the time "
+        "that passes.",
+    )
+    require(
+        clock.asked,
+        "The check has not seen you look at a clock: call `time.perf_counter()` before "
+        "and after.",
+    )
 
 
 @exercise(
@@ -115,15 +165,24 @@ def double(double_on):
                 np.allclose(result, 2 * np.array(values)), "The values are not doubled."
             )
     # A meta tensor has no numbers to fetch, so what happens to it tells the way.
-    with explain(
-        TypeError,
-        "NumPy cannot look into the memory of a GPU: `.cpu()` comes before it.",
+    fetched = False
+    with (
+        explain(
+            TypeError,
+            "NumPy cannot look into the memory of a GPU: `.cpu()` comes before it.",
+        ),
+        operators(device="meta") as there,
     ):
         try:
             double_on([1.0, 2.0], "meta")
         except (RuntimeError, NotImplementedError):
-            return
-    require(False, "The tensor was never on the device: the argument is not used.")
+            fetched = True
+    require(fetched, "The tensor was never on the device: the argument is not used.")
+    require(
+        there - MOVES,
+        "The numbers travel to the device, and nothing is computed there: double them "
+        "between the two moves.",
+    )
 
 
 @exercise(
@@ -191,16 +250,16 @@ def move(function):
 def race(function):
     durations = {}
 
-    def train(name, **_):
+    def train(name, steps=500):
         runs = durations.setdefault(str(name), [])
-        start = time.perf_counter()
-        time.sleep(0.02 if runs else 0.2)
-        runs.append(time.perf_counter() - start)
+        runs.append(0.02 if runs else 0.2)
+        clock.now += runs[-1]
         losses = torch.linspace(9, 1, 5) / len(str(name)) + len(runs)
         return torch.zeros(1), torch.zeros(1), torch.nn.Identity(), losses
 
     names = ["first", "second one"]
-    results = call(function, train, names)
+    with _clock(function) as clock:
+        results = call(function, train, names)
     require(
         isinstance(results, dict) and list(results) == names,
         "The dictionary needs one entry for each name.",
@@ -217,8 +276,12 @@ def race(function):
             "Each device is trained once only, so the clock includes the warm-up.",
         )
         require(
-            isinstance(loss, (int, float)) and isinstance(seconds, (int, float)),
+            not isinstance(loss, torch.Tensor),
             "The loss is still a tensor: `.item()` fetches the number.",
+        )
+        require(
+            isinstance(loss, (int, float)) and isinstance(seconds, (int, float)),
+            "Each entry is a pair of Python numbers.",
         )
         first = 9 / len(name) + len(durations[name])
         require(
@@ -232,12 +295,13 @@ def race(function):
             ),
             "The loss is not the last one of the training that was timed.",
         )
+        _require_asked(clock)
         require(
-            seconds < warm + min(counted),
+            seconds < warm + min(counted) - 1e-6,
             "The seconds include the warm-up: start the clock after it.",
         )
         require(
-            0.9 * min(counted) <= seconds <= max(counted) + warm / 2,
+            min(counted) - 1e-6 < seconds < max(counted) + 1e-6,
             "The seconds are not those of one training.",
         )
 
@@ -256,11 +320,11 @@ def accelerator(function):
             there = kind and (count or not check_available)
             return torch.device(kind) if there else None
 
-        return mock.patch.multiple(
-            torch.accelerator,
-            is_available=lambda: count > 0,
-            current_accelerator=current,
-            device_count=lambda: count,
+        return replaced(
+            function,
+            (torch.accelerator, "is_available", lambda: count > 0),
+            (torch.accelerator, "current_accelerator", current),
+            (torch.accelerator, "device_count", lambda: count),
         )
 
     for kind, count in [("xpu", 2), ("mps", 1), ("cuda", 0), (None, 0)]:
@@ -304,30 +368,35 @@ def accelerator(function):
     "in.",
 )
 def seconds(seconds_per_call):
-    now, queue, calls = 1000.0, 0.0, 0
+    gpu = torch.device("cuda")
+    queue, calls = 0.0, 0
 
     def work():
         """Put work on the list of an imagined GPU, and return at once."""
-        nonlocal now, queue, calls
-        now += 1e-5
+        nonlocal queue, calls
+        clock.now += 1e-5
         queue += 0.5 if calls == 0 else 0.01
         calls += 1
 
     def wait(*_):
-        nonlocal now, queue
-        now, queue = now + queue, 0.0
+        nonlocal queue
+        clock.now, queue = clock.now + queue, 0.0
 
-    # The imagined GPU and its clock: no machine's speed decides about the answer.
-    with (
-        mock.patch.object(torch.accelerator, "synchronize", wait),
-        mock.patch.object(time, "perf_counter", lambda: now),
-        mock.patch.object(time, "time", lambda: now),
-    ):
-        took = float(call(seconds_per_call, work, torch.device("cuda"), 8, 2))
+    imagined = replaced(
+        seconds_per_call,
+        (torch.accelerator, "synchronize", wait),
+        (torch.accelerator, "is_available", lambda: True),
+        (torch.accelerator, "current_accelerator", lambda *_, **__: gpu),
+        (torch.cuda, "synchronize", wait),
+        (torch.cuda, "is_available", lambda: True),
+    )
+    with imagined, _clock(seconds_per_call) as clock:
+        took = float(call(seconds_per_call, work, gpu, 8, 2))
     require(
         calls == 10,
         f"With 8 repeats and 2 calls as a warm-up, `function` is called {calls} times.",
     )
+    _require_asked(clock)
     right = 0.01 + 1e-5
     require(
         took > 2e-5 * 8,
@@ -348,8 +417,39 @@ def seconds(seconds_per_call):
         abs(took - right) < 1e-4,
         f"A call of 10 ms is measured as {1000 * took:.1f} ms.",
     )
-    took = call(seconds_per_call, lambda: None, torch.device("cpu"), repeats=3)
-    require(took >= 0, "On the CPU the time is negative.")
+
+    def work_at_once():
+        clock.now += 0.01
+
+    def refuse(*_):
+        raise _NothingToWaitForError("no accelerator")
+
+    imagined = replaced(
+        seconds_per_call,
+        (torch.accelerator, "synchronize", refuse),
+        (torch.accelerator, "is_available", lambda: False),
+        (torch.accelerator, "current_accelerator", lambda *_, **__: None),
+        (torch.cuda, "synchronize", refuse),
+        (torch.cuda, "is_available", lambda: False),
+    )
+    with (
+        explain(
+            _NothingToWaitForError,
+            "On a computer without a GPU, `torch.accelerator.synchronize` is an error: "
+            "wait only where `device.type` is not `cpu`.",
+        ),
+        imagined,
+        _clock(seconds_per_call) as clock,
+    ):
+        took = float(call(seconds_per_call, work_at_once, torch.device("cpu")))
+    require(
+        abs(took - 0.01) < 1e-4,
+        f"On the CPU, a call of 10 ms is measured as {1000 * took:.1f} ms.",
+    )
+
+
+class _NothingToWaitForError(RuntimeError):
+    """What waiting for an accelerator raises where there is none."""
 
 
 @exercise(
@@ -375,7 +475,8 @@ def report(steps):
     require(
         steps.index("kernel") < steps.index("driver"),
         "The doctor was asked in one Python and the training runs in another: what it "
-        "says about CUDA need not hold there, so that comes first.",
+        "says about CUDA need not hold there, and a driver is not to be mended on "
+        "suspicion. So the kernel comes first.",
     )
     require(
         "doctor" in steps[steps.index("kernel") : steps.index("driver")],

@@ -27,6 +27,21 @@ def verdict(built, available):
         raise ValueError("impossible")
     return answers[built, available]
 """,
+            """
+class ImpossibleError(ValueError):
+    pass
+
+
+def verdict(built: bool, available: bool) -> str:
+    match built, available:
+        case True, True:
+            return "ready"
+        case True, False:
+            return "no hardware or driver"
+        case False, False:
+            return "wrong build"
+    raise ImpossibleError
+""",
         ),
     ),
     "ex-prefer": Case(
@@ -52,6 +67,13 @@ def prefer(wishes, there):
         raise ValueError(", ".join(wishes) + " not among " + ", ".join(there))
     return found[0]
 """,
+            """
+def prefer(wishes, there):
+    try:
+        return next(wish for wish in wishes if wish in there)
+    except StopIteration:
+        raise ValueError(f"none of {wishes} is among {there}") from None
+""",
         ),
     ),
     "ex-double": Case(
@@ -61,6 +83,11 @@ def prefer(wishes, there):
             Mutant("dtype=torch.float32", "dtype=None", "integers"),
             Mutant("dtype=torch.float32", "dtype=torch.float64", "has no float64"),
             Mutant(".numpy()", "", "not a NumPy array"),
+            Mutant(
+                "(2 * tensor).cpu().numpy()",
+                "2 * tensor.cpu().numpy()",
+                "between the two",
+            ),
         ),
         others=(
             """
@@ -68,6 +95,14 @@ def double_on(values, device):
     tensor = torch.Tensor(values).to(device)
     tensor *= 2
     return np.array(tensor.tolist(), dtype=np.float32)
+""",
+            """
+def double_on(values: list, device) -> np.ndarray:
+    host = torch.from_numpy(np.array(values, dtype=np.float32))
+    there = torch.empty_like(host, device=device)
+    there.copy_(host)
+    there += there.clone()
+    return np.asarray(there.to("cpu"))
 """,
         ),
     ),
@@ -105,6 +140,23 @@ def move(batch, device):
 
     return tree_map(one, batch)
 """,
+            """
+def move(batch, device):
+    match batch:
+        case torch.Tensor():
+            return batch.to(device)
+        case dict():
+            return type(batch)((key, move(batch[key], device)) for key in batch)
+        case list():
+            return [move(part, device) for part in batch]
+        case tuple():
+            parts = [move(part, device) for part in batch]
+            if hasattr(batch, "_fields"):  # a named tuple
+                return type(batch)(*parts)
+            return tuple(parts)
+        case _:
+            return batch
+""",
         ),
     ),
     "ex-your-gpu": Case(
@@ -124,6 +176,7 @@ def move(batch, device):
                 "        _, _, _, losses = train(name)\n",
                 "not those of one training",
             ),
+            Mutant("time.perf_counter()", "0.0", "not seen you look at a clock"),
         ),
         others=(
             """
@@ -136,6 +189,29 @@ def race(train, names):
     for name in names:
         train(name, steps=5)
     return {name: timed(name) for name in names}
+""",
+            """
+from time import perf_counter_ns
+
+
+class Runner:
+    def __init__(self, train, name):
+        self.train, self.name = train, name
+
+    def warm_up(self):
+        self.train(self.name)
+        return self
+
+    def measure(self):
+        begin = perf_counter_ns()
+        *_, losses = self.train(self.name)
+        seconds = (perf_counter_ns() - begin) / 1e9
+        return losses.tolist()[-1], seconds
+
+
+def race(train, names):
+    runners = [Runner(train, name).warm_up() for name in names]
+    return {runner.name: runner.measure() for runner in runners}
 """,
         ),
     ),
@@ -166,6 +242,15 @@ def accelerator():
         return "cpu", 1
     return str(device).split(":")[0], torch.accelerator.device_count()
 """,
+            """
+from torch.accelerator import current_accelerator, device_count, is_available
+
+
+def accelerator():
+    if is_available():
+        return [current_accelerator().type, device_count()]
+    return ["cpu", 1]
+""",
         ),
     ),
     "ex-seconds": Case(
@@ -175,6 +260,13 @@ def accelerator():
             Mutant("in range(warmup)", "in range(0)", "is called 8 times"),
             Mutant(" / repeats", "", "time of all calls"),
             Mutant("return (", "return 1000 * (", "milliseconds"),
+            Mutant("perf_counter", "process_time", "the time that passes"),
+            Mutant("time.perf_counter()", "0.0", "not seen you look at a clock"),
+            Mutant(
+                "synchronize(device)",
+                "torch.accelerator.synchronize(device)",
+                "without a GPU",
+            ),
         ),
         others=(
             """
@@ -190,6 +282,48 @@ def seconds_per_call(function, device, repeats=20, warmup=3):
             times.append(time.time() - start)
     return sum(times) / len(times)
 """,
+            """
+from timeit import default_timer
+
+
+def seconds_per_call(function, device, repeats=20, warmup=3):
+    def run_and_wait(times):
+        while times > 0:
+            function()
+            times -= 1
+        if torch.device(device).type != "cpu":
+            torch.accelerator.synchronize(device)
+        return default_timer()
+
+    before = run_and_wait(warmup)
+    after = run_and_wait(repeats)
+    return (after - before) / repeats
+""",
+            """
+import timeit
+
+
+def seconds_per_call(function, device, repeats=20, warmup=3):
+    def run(times):
+        for _ in range(times):
+            function()
+        synchronize(device)
+
+    run(warmup)
+    return timeit.timeit(lambda: run(repeats), number=1) / repeats
+""",
+            """
+def seconds_per_call(function, device, repeats=20, warmup=3):
+    for number in range(-warmup, repeats):
+        if number == 0:
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            begin = time.monotonic_ns()
+        function()
+    if torch.accelerator.is_available():
+        torch.accelerator.synchronize(torch.accelerator.current_accelerator())
+    return (time.monotonic_ns() - begin) / repeats / 1e9
+""",
         ),
         needs=("imports", "choose-import", "timing-stopwatch"),
     ),
@@ -203,6 +337,11 @@ def seconds_per_call(function, device, repeats=20, warmup=3):
         others=(
             """
 steps = ("kernel", "doctor", "driver", "doctor")
+""",
+            """
+steps = []
+steps.append("kernel")
+steps += ["doctor", "driver"]
 """,
         ),
     ),
