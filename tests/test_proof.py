@@ -69,7 +69,7 @@ class Course:
         output = result.stdout + result.stderr
         # With workers the outcome stands before the name of the cell.
         lines = re.findall(r".*(?:PASSED|FAILED).*", output)
-        ran = [name for line in lines for name in re.findall(r"(\w)::ipynb", line)]
+        ran = [name for line in lines for name in re.findall(r"(\w)\W+ipynb", line)]
         return result.returncode, "".join(sorted(set(ran))), output
 
 
@@ -176,7 +176,7 @@ def test_faults_in_figures_and_tracebacks_are_found(stored):
     )
     assert re.findall(r"Traceback of (\S+) differs", output) == ["frame"]
     assert len(re.findall(r"^FAILED", output, re.M)) == 10
-    assert re.search(r"figure 1: RMS \d+\.\d, above 2", output)
+    assert re.search(r"figure 1: RMS \d+\.\d, above 1", output)
     assert re.search(r"figure 1: \d+x\d+ pixels stored, \d+x\d+ drawn", output)
     assert "2 stored, 1 drawn" in output
     assert "0 stored, 1 drawn" in output
@@ -320,15 +320,15 @@ def test_a_kernel_that_dies_at_its_start_is_started_again(course, monkeypatch):
 # --- a random order ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("bucket", ["module", "global"])
-def test_a_random_order_keeps_the_cells_of_a_notebook_in_order(tmp_path, bucket):
+def test_a_random_order_keeps_the_cells_of_a_notebook_in_order(tmp_path):
     course = Course(tmp_path)
-    for name in "abcde":
-        course.write(name, *(new_code_cell(f"{number}") for number in range(4)))
-    options = (f"--random-order-bucket={bucket}", "--random-order-seed=3")
-    status, ran, output = course.validate(*options, "--collect-only", "-qq")
+    path = course.write("a", *(new_code_cell(f"{number}") for number in range(3)))
+    for name in "bcd":
+        shutil.copy(path, path.with_stem(name))
+    options = ("--random-order", "--random-order-seed=2")
+    _, _, output = course.validate(*options, "--collect-only", "-qq")
     found = re.findall(r"(\w)\W+ipynb::Cell (\d)", output)
-    assert [int(number) for _, number in found] == [0, 1, 2, 3] * 5
-    assert [name for name, _ in found[::4]] != list("abcde")
+    assert [int(number) for _, number in found] == [0, 1, 2] * 4
+    assert [name for name, _ in found[::3]] != list("abcd")
     status, ran, output = course.validate("-n2", "--dist=loadfile", *options)
-    assert (status, ran) == (0, "abcde"), output
+    assert (status, ran) == (0, "abcd"), output
