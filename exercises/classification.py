@@ -14,21 +14,7 @@ from torch import nn
 
 from helpers.exercises import call, call_as_is, exercise, explain, require
 
-from .behaviour import explain_sizes, operators
-
-
-def _asked(model, x):
-    """Return the outputs of a model in evaluation mode, on the CPU, as float32."""
-    parameter = next(model.parameters(), x)
-    x = x.clone().to(parameter.device, parameter.dtype)
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.no_grad():
-            return model(x).cpu().float()
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+from .behaviour import explain_sizes, operators, outputs_of
 
 
 def _split(points, labels):
@@ -80,7 +66,7 @@ def _blob_run(spread=1.5, lr=0.1, units=8, activation=nn.Identity, epochs=100):
         data, sizes, activation, nn.CrossEntropyLoss(), _sgd(lr), epochs
     )
     accuracies = [
-        (_asked(model, X).argmax(dim=1) == y).float().mean().item()
+        (outputs_of(model, X).argmax(dim=1) == y).float().mean().item()
         for X, y in (data[:2], data[2:])
     ]
     return losses, *accuracies
@@ -193,7 +179,7 @@ def collapse(collapse):
             one.weight.shape == (widths[-1], widths[0]),
             f"For widths {widths} the weight has the shape {tuple(one.weight.shape)}.",
         )
-        found = _asked(one, x)
+        found = outputs_of(one, x)
         require(
             count == 1 or not torch.allclose(found, last, atol=1e-5),
             "Only the bias of the last layer is in the result: the earlier ones pass "
@@ -328,7 +314,7 @@ def _ring_run(make_optimizer, epochs):
     what = (rings, (2, 10, 10, 1), nn.ReLU, nn.BCEWithLogitsLoss(), make_optimizer)
     _, losses = _reference(*what, epochs + 1)
     model, _ = _reference(*what, epochs)
-    outputs = _asked(model, rings[2]).squeeze(dim=1)
+    outputs = outputs_of(model, rings[2]).squeeze(dim=1)
     return losses, F.binary_cross_entropy_with_logits(outputs, rings[3]).item()
 
 
@@ -465,8 +451,8 @@ def blob_rate(last_blob_loss):
 def _straight(model, x):
     """Tell whether a model is affine at midpoints."""
     a, b = x.chunk(2)
-    middle = _asked(model, (a + b) / 2)
-    ends = (_asked(model, a) + _asked(model, b)) / 2
+    middle = outputs_of(model, (a + b) / 2)
+    ends = (outputs_of(model, a) + outputs_of(model, b)) / 2
     return (middle - ends).abs().max() < 1e-3 * (1 + ends.abs().max())
 
 
@@ -502,7 +488,7 @@ def moons(moon_linear, moon_relu, linear_accuracy, relu_accuracy):
     reached = {}
     for model, name in [(moon_linear, "moon_linear"), (moon_relu, "moon_relu")]:
         with explain_sizes(f"`{name}` does not take points, shape (N, 2)."):
-            outputs = _asked(model, x)
+            outputs = outputs_of(model, x)
         reached[name] = (_called(outputs, name) == y).float().mean().item()
     require(
         _straight(moon_linear, x),
@@ -623,9 +609,9 @@ def _wide_parts(model):
     )
     weights = [of_shape[shape][0] for shape in weights]
     points = torch.randn(50, 2)
-    answers = _asked(model, points).reshape(-1)
+    answers = outputs_of(model, points).reshape(-1)
     require(
-        torch.equal(answers, _asked(model, points).reshape(-1)),
+        torch.equal(answers, outputs_of(model, points).reshape(-1)),
         "In evaluation mode, too, one point gets another answer each time: "
         "`F.dropout` has to be told `training=self.training`.",
     )
@@ -725,7 +711,7 @@ def overfit(wide_model, score):
         model = call(wide_model, share)
         require(isinstance(model, nn.Module), "`wide_model` does not return a model.")
         with explain_sizes("`wide_model` does not take points, shape (N, 2)."):
-            outputs = _asked(model, torch.randn(5, 2))
+            outputs = outputs_of(model, torch.randn(5, 2))
         require(
             outputs.numel() == 5,
             f"For 5 points it gives {tuple(outputs.shape)}; asked is one logit each.",
@@ -733,14 +719,14 @@ def overfit(wide_model, score):
         _require_dropout(model, share)
         model = call(wide_model, share)
         points = 4 * torch.randn(400, 2)
-        logits = _asked(model, points).reshape(-1)
+        logits = outputs_of(model, points).reshape(-1)
         device = next(model.parameters()).device
         of_shape = {tuple(part.shape): part for part in model.parameters()}
         with torch.no_grad():  # so that there are logits of either sign
             of_shape[1, 64] *= 2 / logits.std().to(device)
-            middle = _asked(model, points).median().to(device)
+            middle = outputs_of(model, points).median().to(device)
             of_shape[1,] -= middle - 0.1
-        logits = _asked(model, points).reshape(-1)
+        logits = outputs_of(model, points).reshape(-1)
         y = (torch.rand(400) < 0.5).float()
         y[(logits > 0) & (logits < 0.5)] = 1  # a threshold of 0.5 misses these
         model.train()
@@ -799,7 +785,7 @@ def multi_label(tag_model, per_label):
     points = 2 * torch.rand(2000, 2) - 1
     labels = torch.stack([points[:, 1] > 0, points.norm(dim=1) < 0.8], dim=1)
     with explain_sizes("`tag_model` does not take points, shape (N, 2)."):
-        outputs = _asked(tag_model, points)
+        outputs = outputs_of(tag_model, points)
     require(
         outputs.shape == (2000, 2),
         f"For 2000 points the outputs are {tuple(outputs.shape)}: two logits each.",
@@ -832,7 +818,7 @@ def multi_label(tag_model, per_label):
     generator = torch.Generator().manual_seed(42)  # the points of the stub
     points = (2 * torch.rand(1000, 2, generator=generator) - 1)[800:]
     labels = torch.stack([points[:, 1] > 0, points.norm(dim=1) < 0.8], dim=1)
-    right = ((_asked(tag_model, points) > 0) == labels).float().mean(dim=0)
+    right = ((outputs_of(tag_model, points) > 0) == labels).float().mean(dim=0)
     require(
         (found - right).abs().max() < 0.0051,
         f"`per_label` is {found.tolist()}; on the last 200 points the model reaches "

@@ -28,6 +28,15 @@ CASES = {
                 "full + bool(rest and not drop_last)",
                 "not a list",
             ),
+            Mutant(
+                "    full, rest = divmod(n, batch_size)\n"
+                "    return [batch_size] * full + ([rest] if rest and not "
+                "drop_last else [])",
+                "    loader = DataLoader(range(n), batch_size, "
+                "drop_last=drop_last)\n"
+                "    return [len(batch) for batch in loader]",
+                "You made a loader",
+            ),
         ),
         others=(
             """
@@ -36,6 +45,18 @@ def batch_sizes(n, batch_size, drop_last=False):
     if drop_last:
         sizes = [size for size in sizes if size == batch_size]
     return tuple(sizes)
+""",
+            """
+def batch_sizes(n, batch_size, drop_last=False):
+    sizes = []
+    left = n
+    while left >= batch_size:
+        sizes.append(batch_size)
+        left -= batch_size
+    if drop_last or left == 0:
+        return sizes
+    sizes.append(left)
+    return sizes
 """,
         ),
     ),
@@ -50,7 +71,9 @@ def batch_sizes(n, batch_size, drop_last=False):
                 "return ((left > 0.3) & (right > 0.3) & (gap < 0.1)).float()",
                 "becomes boolean",
             ),
-            Mutant("dim=(1, 2))", "dim=(1, 2), keepdim=True)", "one answer a picture"),
+            Mutant(
+                "dim=(1, 2))", "dim=(1, 2), keepdim=True)", "one answer per picture"
+            ),
         ),
         others=(
             """
@@ -63,6 +86,36 @@ def is_trouser(pictures):
         arms = rows[:, :4].mean() + rows[:, -4:].mean()
         answers.append(legs > 3 * gap and legs > 0.35 and gap < 0.1 and arms < 0.1)
     return torch.tensor([bool(answer) for answer in answers])
+""",
+            """
+def is_trouser(pictures):
+    grey = pictures.squeeze(1)
+    gap = grey[:, 16:25, 13:16].amin(dim=2).mean(dim=1)
+    legs = grey[:, 16:25, [11, 12, 16, 17]].mean(dim=(1, 2))
+    outside = grey[:, 10:22, [5, 6, 22, 23]].mean(dim=(1, 2))
+    belt = grey[:, 2:6, 12:17].mean(dim=(1, 2))
+    return (gap < 0.25) & (legs > 0.3) & (outside < 0.08) & (belt > 0.3)
+""",
+            """
+def looks_like_trousers(rows):
+    for row in (10, 14, 18, 22):
+        if max(rows[row][5], rows[row][6], rows[row][23]) > 0.15:
+            return False
+    for row in (3, 5):
+        if rows[row][14] < 0.2:
+            return False
+    split = [row for row in (18, 20, 22, 24) if min(rows[row][13:16]) < 0.3]
+    if len(split) < 3:
+        return False
+    legs = [rows[row][c] for row in (14, 18, 22) for c in (11, 12, 16, 17)]
+    return sum(grey > 0.2 for grey in legs) >= 8
+
+
+def is_trouser(pictures):
+    answers = []
+    for picture in pictures:
+        answers.append(looks_like_trousers(picture[0].tolist()))
+    return torch.tensor(answers, dtype=torch.bool)
 """,
         ),
     ),
@@ -79,12 +132,49 @@ def is_trouser(pictures):
             Mutant('"log-probabilities"', '"logits"', "contains no softmax"),
             Mutant('"log-probabilities"', '"probabilities"', "takes no logarithm"),
             Mutant("zero = False", "zero = True", "being sure is punished"),
+            Mutant(
+                "    log_probabilities = logits.log_softmax(dim=1)\n"
+                "    return -log_probabilities[torch.arange(len(targets)), "
+                "targets].mean()",
+                "    return nn.CrossEntropyLoss()(logits, targets)",
+                "PyTorch's own loss",
+            ),
+            Mutant(
+                "    log_probabilities = logits.log_softmax(dim=1)\n"
+                "    return -log_probabilities[torch.arange(len(targets)), "
+                "targets].mean()",
+                "    return F.nll_loss(logits.log_softmax(dim=1), targets)",
+                "PyTorch's own loss",
+            ),
+            Mutant(
+                "    log_probabilities =",
+                "    logits.zero_()\n    log_probabilities =",
+                "should be",
+            ),
         ),
         others=(
             """
 def cross_entropy(logits, targets):
     losses = [row.logsumexp(0) - row[t] for row, t in zip(logits, targets)]
     return sum(losses).item() / len(losses)
+
+
+nll_wants, smoothed_reaches_zero = "log-probabilities", False
+""",
+            """
+def cross_entropy(logits, targets):
+    total = 0.0
+    for row, target in zip(logits, targets, strict=True):
+        total -= F.log_softmax(row, dim=-1)[int(target)]
+    return total / len(targets)
+
+
+nll_wants, smoothed_reaches_zero = "log-probabilities", torch.tensor(False)
+""",
+            """
+def cross_entropy(logits, targets):
+    picked = logits.log_softmax(1).gather(1, targets[:, None])
+    return picked.neg().mean().item()
 
 
 nll_wants, smoothed_reaches_zero = "log-probabilities", False
@@ -111,6 +201,21 @@ try:
 except Exception as reason:
     refusal = reason
 """,
+            """
+def same_padding(kernel):
+    side = kernel + 21
+    padding = 0
+    while side + 2 * padding - kernel + 1 != side:
+        padding += 1
+    return padding
+
+
+refusal = ""
+try:
+    F.conv2d(torch.zeros(1, 1, 28, 28), torch.zeros(1, 1, 3, 3), None, 2, "same")
+except Exception as problem:
+    refusal = problem.args[0]
+""",
         ),
     ),
     "ex-settings": Case(
@@ -131,6 +236,13 @@ except Exception as reason:
                 "You ran the layer",
             ),
             Mutant("*sides)", "*sides[::-1])", "changed places"),
+            Mutant(
+                "return (shape[0], layer.out_channels, *sides)",
+                'where = {"stride": layer.stride, "padding": layer.padding}\n'
+                "    found = F.conv2d(torch.zeros(shape), layer.weight, **where)\n"
+                "    return tuple(found.shape)",
+                "You ran the layer",
+            ),
         ),
         others=(
             """
@@ -140,6 +252,37 @@ def conv_shape(layer, shape):
     height = len(range(0, h + 2 * p - k + 1, s))
     width = len(range(0, w + 2 * q - l + 1, t))
     return torch.Size([n, len(layer.weight), height, width])
+""",
+            """
+def conv_shape(layer, shape):
+    sides = (
+        (side + 2 * p - d * (k - 1) - 1) // s + 1
+        for side, p, d, k, s in zip(
+            shape[2:], layer.padding, layer.dilation, layer.kernel_size, layer.stride
+        )
+    )
+    return shape[0], layer.out_channels, *sides
+""",
+            """
+def conv_shape(layer, shape):
+
+    def places(axis):
+        reach = layer.dilation[axis] * (layer.kernel_size[axis] - 1)
+        padded = shape[2 + axis] + 2 * layer.padding[axis]
+        return len(range(0, padded - reach, layer.stride[axis]))
+
+    pictures = int(shape[0])
+    height = places(0)
+    width = places(1)
+    return pictures, layer.weight.shape[0], height, width
+""",
+            """
+def conv_shape(layer, shape):
+    import numpy as np
+
+    k, s, p = map(np.array, (layer.kernel_size, layer.stride, layer.padding))
+    sides = np.floor((np.array(shape[2:]) + 2 * p - k) / s).astype(int) + 1
+    return np.array([shape[0], layer.out_channels, *sides])
 """,
         ),
     ),
@@ -162,6 +305,31 @@ def conv_shape(layer, shape):
                 "    return F.conv2d(x, weights, stride=2)",
                 "mixes the channels",
             ),
+            Mutant(
+                "x.reshape(n, c, h // 2, 2, w // 2, 2).mean(dim=(3, 5))",
+                "F.avg_pool2d(x, 2)",
+                "`average_pool` is right, but a pooling",
+            ),
+            Mutant(
+                "F.conv2d(x, weights, stride=2, groups=channels)",
+                "F.avg_pool2d(x, 2)",
+                "`average_by_convolution` is right, but a pooling",
+            ),
+            Mutant(
+                "F.conv2d(x, weights, stride=2, groups=channels)",
+                "average_pool(x)",
+                "no convolution in it",
+            ),
+            Mutant(
+                "x.reshape(n, c, h // 2, 2, w // 2, 2).mean(dim=(3, 5))",
+                "average_by_convolution(x)",
+                "a convolution computed it",
+            ),
+            Mutant(
+                "(n, c, h // 2, 2, w // 2, 2)",
+                "(n, c, h, 2, w, 2)",
+                "multiply to as many",
+            ),
         ),
         others=(
             """
@@ -174,6 +342,33 @@ def average_by_convolution(x):
     layer = nn.Conv2d(1, 1, 2, stride=2, bias=False)
     nn.init.constant_(layer.weight, 1 / 4)
     return torch.cat([layer(x[:, [c]]) for c in range(x.shape[1])], dim=1)
+""",
+            """
+def average_pool(x):
+    pairs = x.reshape(*x.shape[:3], -1, 2).mean(-1)
+    half = pairs.transpose(2, 3)
+    half = half.reshape(*half.shape[:3], -1, 2).mean(-1)
+    return half.transpose(2, 3)
+
+
+def average_by_convolution(x):
+    count, channels, height, width = x.shape
+    greys = x.reshape(count * channels, 1, height, width)
+    window = (torch.ones(1, 1, 2, 2) / 4).to(x)
+    everywhere = F.conv2d(greys, window)
+    wanted = everywhere[..., ::2, ::2]
+    return wanted.reshape(count, channels, height // 2, width // 2)
+""",
+            """
+def average_pool(x):
+    halves = x.reshape(*x.shape[:2], x.shape[2] // 2, 2, -1, 2)
+    return halves.flatten(4).unflatten(4, (-1, 2)).mean(dim=[3, 5])
+
+
+def average_by_convolution(x):
+    size = x.shape[1]
+    weight = torch.eye(size)[:, :, None, None].expand(-1, -1, 2, 2) / 4
+    return nn.functional.conv2d(x, weight, stride=(2, 2))
 """,
         ),
     ),
@@ -205,6 +400,12 @@ def average_by_convolution(x):
                 "        nn.Conv2d(outputs, outputs, 3),\n        nn.ReLU(),\n",
                 "four convolutions",
             ),
+            Mutant(
+                "        nn.Conv2d(outputs, outputs, 3),\n        nn.ReLU(),\n",
+                "        nn.Conv2d(outputs, outputs, 3),\n",
+                "something else than TinyVGG",
+            ),
+            Mutant("nn.MaxPool2d(2)", "nn.AvgPool2d(2)", "something else than TinyVGG"),
         ),
         others=(
             """
@@ -230,6 +431,55 @@ class Bare(nn.Module):
 
 
 unpadded = Bare()
+""",
+            """
+def flat_size(side, hidden):
+    return hidden * (((side - 4) // 2 - 4) // 2) ** 2
+
+
+unpadded = nn.Sequential(
+    nn.Conv2d(1, 10, 3),
+    nn.ReLU(),
+    nn.Conv2d(10, 10, 3),
+    nn.ReLU(),
+    nn.MaxPool2d(2),
+    nn.Conv2d(10, 10, 3),
+    nn.ReLU(),
+    nn.Conv2d(10, 10, 3),
+    nn.ReLU(),
+    nn.MaxPool2d(2),
+    nn.Flatten(),
+    nn.Linear(flat_size(28, 10), 10),
+)
+""",
+            """
+def flat_size(side, hidden):
+    for layer in ["conv", "conv", "pool"] * 2:
+        if layer == "conv":
+            side -= 2
+        else:
+            side //= 2
+    return side * side * hidden
+
+
+class Unpadded(nn.Module):
+    def __init__(self, channels=1, hidden=10, classes=10, side=28):
+        super().__init__()
+        self.conv_1a = nn.Conv2d(channels, hidden, kernel_size=(3, 3))
+        self.conv_1b = nn.Conv2d(hidden, hidden, kernel_size=(3, 3))
+        self.conv_2a = nn.Conv2d(hidden, hidden, kernel_size=(3, 3))
+        self.conv_2b = nn.Conv2d(hidden, hidden, kernel_size=(3, 3))
+        self.out = nn.Linear(flat_size(side, hidden), classes)
+
+    def forward(self, x):
+        x = F.relu(self.conv_1b(F.relu(self.conv_1a(x))))
+        x = F.max_pool2d(x, 2)
+        x = F.relu(self.conv_2b(F.relu(self.conv_2a(x))))
+        x = F.max_pool2d(x, 2)
+        return self.out(torch.flatten(x, 1))
+
+
+unpadded = Unpadded()
 """,
         ),
     ),
@@ -260,6 +510,7 @@ unpadded = Bare()
             Mutant(
                 "return len(loader), loss", "return len(dataset), loss", "steps, not"
             ),
+            Mutant(", shuffle=True", "", "shuffle them"),
         ),
         others=(
             """
@@ -275,6 +526,42 @@ def train_with(dataset, size):
                 p -= 0.1 * p.grad
         steps += 1
     return [steps, F.cross_entropy(net(dataset.tensors[0]), dataset.tensors[1])]
+""",
+            """
+def train_with(dataset, size):
+    pictures, labels = (part.to(device) for part in dataset.tensors)
+    seed_everything(42)
+    net = FashionV0(inputs=784, hidden=10, outputs=10)
+    net.to(device).train()
+    sgd = torch.optim.SGD(net.parameters(), lr=0.1)
+    shuffled = torch.randperm(len(labels))
+    steps = 0
+    for batch in shuffled.split(size):
+        if len(batch) < size:
+            break
+        sgd.zero_grad()
+        F.cross_entropy(net(pictures[batch]), labels[batch]).backward()
+        sgd.step()
+        steps += 1
+    net.eval()
+    with torch.no_grad():
+        return steps, F.cross_entropy(net(pictures), labels).item()
+""",
+            """
+def train_with(dataset, size):
+    pictures, labels = dataset[:]
+    torch.manual_seed(42)
+    model = FashionV0(784, 10, 10)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    order = torch.randperm(len(dataset))
+    steps = len(dataset) // size
+    for rows in order[: steps * size].reshape(steps, size):
+        loss = F.cross_entropy(model(pictures[rows]), labels[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    scores = [F.cross_entropy(model(x[None]), y[None]) for x, y in dataset]
+    return torch.tensor(steps), torch.stack(scores).mean()
 """,
         ),
     ),
@@ -296,7 +583,7 @@ def train_with(dataset, size):
                 ".mean(dim=(1, 2, 3)).square().sqrt()",
                 "cancel",
             ),
-            Mutant(".mean(dim=(1, 2, 3))", ".mean(dim=0)", "one number a class"),
+            Mutant(".mean(dim=(1, 2, 3))", ".mean(dim=0)", "one number per class"),
             Mutant("means[reference]", "means[0]", "to itself"),
             Mutant(
                 "    return (means - means[reference]).square()"
@@ -314,13 +601,29 @@ def mean_distances(pictures, labels, reference):
     size = pictures[0].numel()
     return torch.cdist(means, means[reference][None])[:, 0] / size**0.5
 """,
+            """
+def mean_distances(pictures, labels, reference):
+    means = torch.stack(
+        [pictures[labels == c].mean(dim=0) for c in range(labels.max() + 1)]
+    )
+    return (means - means[reference]).square().mean(dim=(1, 2, 3)).sqrt()
+""",
+            """
+def mean_distances(pictures, labels, reference):
+    flat = pictures.flatten(start_dim=1).double()
+    belongs = F.one_hot(labels).double()
+    means = belongs.T @ flat / belongs.sum(dim=0)[:, None]
+    pixels = flat.shape[1]
+    gap = torch.cdist(means, means[reference : reference + 1]).squeeze(1)
+    return (gap / pixels**0.5).float()
+""",
         ),
     ),
     "ex-improve": Case(
         needs=(*STEPS, "model-tinyvgg"),
         mutants=(
             Mutant(
-                "            nn.BatchNorm2d(outputs),\n", "", "same layers as TinyVGG"
+                "            nn.BatchNorm2d(outputs),\n", "", "what TinyVGG computes"
             ),
             Mutant("    torch.manual_seed(42)\n", "", "different weights"),
             Mutant("fast_loader(valid, 500)", "fast_loader(learn, 500)", "on `learn`"),
@@ -355,6 +658,27 @@ def mean_distances(pictures, labels, reference):
                 "    for _ in range(3): train_step(model,",
                 "In one epoch",
             ),
+            Mutant(
+                "    train_step(model, loader, loss_fn, optimizer, device=device)\n",
+                "    for x, y in loader:\n"
+                "        loss_fn(model(x.to(device)), y.to(device)).backward()\n"
+                "        optimizer.step()\n",
+                "`zero_grad` is missing",
+            ),
+            Mutant("lr=0.1", "lr=0.01", "learning rate of 0.1 on"),
+            Mutant(
+                "    judge =",
+                "    with torch.no_grad():\n"
+                "        for parameter in model.parameters():\n"
+                "            parameter.zero_()\n"
+                "    judge =",
+                "was not trained by SGD",
+            ),
+            Mutant(
+                "    judge =",
+                "    valid.tensors[0].zero_()\n    judge =",
+                "weighted by its size",
+            ),
         ),
         others=(
             """
@@ -373,6 +697,93 @@ def validation_loss(build, learn, valid):
     x, y = valid.tensors
     with torch.no_grad():
         return F.cross_entropy(model.eval()(x), y)
+""",
+            """
+class ThreeBlocks(nn.Module):
+    def __init__(self, hidden=10):
+        super().__init__()
+        self.blocks = nn.Sequential(
+            TinyVGG.block(1, hidden),
+            TinyVGG.block(hidden, hidden),
+            TinyVGG.block(hidden, hidden),
+        )
+        self.head = nn.Linear(hidden * 3 * 3, 10)
+
+    def forward(self, x):
+        return self.head(self.blocks(x).flatten(start_dim=1))
+
+
+build_improved = ThreeBlocks
+
+
+def validation_loss(build, learn, valid):
+    seed_everything(42)
+    net = build()
+    net = net.to(device)
+    sgd = torch.optim.SGD(net.parameters(), lr=0.1)
+    net.train()
+    for x, y in DataLoader(learn, batch_size=32, shuffle=True):
+        loss = F.cross_entropy(net(x.to(device)), y.to(device))
+        sgd.zero_grad(set_to_none=True)
+        loss.backward()
+        sgd.step()
+    net.eval()
+    total = torch.zeros((), device=device)
+    with torch.no_grad():
+        for x, y in DataLoader(valid, batch_size=500):
+            total += F.cross_entropy(net(x.to(device)), y.to(device), reduction="sum")
+    return total.item() / len(valid)
+""",
+            """
+class Dropped(TinyVGG):
+    def forward(self, x):
+        x = self.block_2(F.dropout(self.block_1(x), 0.2, training=self.training))
+        return self.classifier(x)
+
+
+def build_improved():
+    return Dropped(1, 10, 10)
+
+
+def validation_loss(build, learn, valid):
+    seed_everything(42)
+    model = build()
+    model = model.to(device)
+    rows = torch.randperm(len(learn)).split(32)
+    for x, y in ((learn.tensors[0][some], learn.tensors[1][some]) for some in rows):
+        for parameter in model.parameters():
+            parameter.grad = None
+        F.cross_entropy(model.train()(x.to(device)), y.to(device)).backward()
+        for parameter in model.parameters():
+            parameter.data -= 0.1 * parameter.grad
+    loss = 0
+    for x, y in valid:
+        with torch.inference_mode():
+            logits = model.eval()(x[None].to(device))
+        loss += F.cross_entropy(logits, y[None].to(device)).item() / len(valid)
+    return loss
+""",
+            """
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net, self.drop = TinyVGG(1, 10, 10), nn.Dropout(0.1)
+
+    def forward(self, x):
+        x = self.drop(self.net.block_1(x))
+        return self.net.classifier(self.drop(self.net.block_2(x)))
+
+
+build_improved = Twice
+
+
+def validation_loss(build, learn, valid):
+    torch.manual_seed(42)
+    model = build().to(device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loader = DataLoader(learn, batch_size=64, drop_last=True)
+    train_step(model, loader, nn.CrossEntropyLoss(), optimizer, device=device)
+    return test_step(model, [valid.tensors], nn.CrossEntropyLoss(), device=device)[0]
 """,
         ),
     ),
