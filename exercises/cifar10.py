@@ -10,6 +10,8 @@ from torch import nn
 from helpers.device import available_devices
 from helpers.exercises import call, call_as_is, exercise, explain, require
 
+from .behaviour import explain_sizes, made
+
 
 def _tensor(value, what):
     """Return a tensor without its graph, on the CPU."""
@@ -43,7 +45,14 @@ def count(count):
     cases = [(6, 16), (12, 32), (1, 1)]
     cases += [(random.randint(2, 40), random.randint(2, 40)) for _ in range(8)]
     for first, second in random.sample(cases, len(cases)):
-        found, expected = call(count, first, second), _parameters(first, second)
+        expected = _parameters(first, second)
+        with made(nn.Module) as modules:
+            found = call(count, first, second)
+        require(
+            not modules,
+            "You built layers and counted theirs. That is how to check the answer; "
+            "compute it from `first` and `second`.",
+        )
         with explain((TypeError, ValueError), "The result is not one number."):
             found = float(found)
         if found == expected:
@@ -92,13 +101,15 @@ def undo(undo):
         images = images - torch.tensor(mean)[:, None, None]
         images = (images / torch.tensor(std)[:, None, None]).contiguous()
         given = images.clone()
-        with explain(
-            RuntimeError,
+        with explain_sizes(
             "The six numbers do not fit the images. They belong to the channels, the "
             "second axis of (N, 3, H, W): give them the shape (3, 1, 1).",
         ):
             found = call_as_is(undo, given, list(mean), list(std))
-        found = torch.as_tensor(found).detach().cpu()
+        with explain(
+            (TypeError, ValueError, RuntimeError), "The result is not a tensor."
+        ):
+            found = torch.as_tensor(found).detach().cpu()
         require(
             torch.equal(given, images),
             "`undo` changes the images that it was given; compute new ones.",
@@ -121,7 +132,8 @@ def undo(undo):
             found.dtype == torch.uint8,
             f"The result has the dtype {found.dtype}; bytes are `torch.uint8`.",
         )
-        off = (found.int() - original.int()).abs()
+        missing = original.int() - found.int()
+        off = missing.abs()
         require(
             found.max() > 1,
             "All bytes are 0 or 1: a float from 0 to 1 is a byte only after it was "
@@ -134,7 +146,7 @@ def undo(undo):
             "numbers anew in the order in which they lie. `permute` moves axes.",
         )
         require(
-            off.max() != 1,
+            off.max() != 1 or missing.min() < 0,
             f"{(off > 0).float().mean():.0%} of the bytes are one too small: a float "
             "such as 41.99998 is cut off at the point when it becomes a byte.",
         )
@@ -229,12 +241,11 @@ def per_class(class_accuracy):
         truth[: classes - 1] = torch.arange(classes - 1)
         predicted = torch.randint(classes - (trial % 2), (n,))
         predicted = torch.where(torch.rand(n) < 0.5, truth, predicted)
-        with explain(
-            RuntimeError,
+        with explain_sizes(
             "Two counts of different lengths met: `bincount` stops at the largest "
             "number that occurs. `minlength` makes it longer.",
         ):
-            found = call(class_accuracy, predicted.clone(), truth.clone(), classes)
+            found = call(class_accuracy, predicted, truth, classes)
         found = _tensor(found, "The result").float()
         require(
             found.shape == (classes,),
@@ -301,15 +312,26 @@ def split(stratified_split):
         def split_by(seed, labels=labels, share=share):
             torch.manual_seed(random.randint(10**7, 10**8))
             generator = torch.Generator().manual_seed(seed)
-            parts = call(stratified_split, labels.clone(), share, generator)
+            parts = call(stratified_split, labels, share, generator)
             parts = _pair(parts, "two tensors of indices")
-            return [_tensor(part, "A part") for part in parts]
+            with explain(
+                (TypeError, ValueError, RuntimeError), "A part is not a tensor."
+            ):
+                parts = [torch.as_tensor(part).detach().cpu() for part in parts]
+            require(
+                all(part.ndim == 1 for part in parts),
+                "The parts are not tensors of indices, of shape (M,).",
+            )
+            require(
+                not any(
+                    part.dtype == torch.bool or part.is_floating_point()
+                    for part in parts
+                ),
+                "The parts are not indices, which are whole numbers.",
+            )
+            return [part.long() for part in parts]
 
         parts = split_by(seed)
-        require(
-            all(part.ndim == 1 and part.dtype == torch.int64 for part in parts),
-            "The parts are not tensors of indices, of shape (M,) and whole numbers.",
-        )
         first, second = (part.tolist() for part in parts)
         everything = sorted(first + second)
         require(
@@ -481,7 +503,12 @@ def devices(logits_on):
         with torch.inference_mode():
             expected = _logits(net, images)
         kept = {key: value.clone() for key, value in parameters.items()}
+        pictures = images.clone()
         found = call_as_is(logits_on, name, parameters, images)
+        require(
+            torch.equal(images, pictures),
+            "The images that were handed over have changed.",
+        )
         require(isinstance(found, torch.Tensor), "The result is not a tensor.")
         require(
             found.device.type == "cpu",
@@ -513,12 +540,17 @@ def devices(logits_on):
             found = logits_on("meta", parameters, images)
         except NotImplementedError:  # there is nothing to bring back from it
             return
-        except RuntimeError:
+        except RuntimeError as error:
             require(
-                False,
+                "device" not in str(error) or "called on meta" in str(error),
                 "With the device `meta`, network and images end up on two devices: "
                 "both have to go to `name`, and `images.to(name)` is a copy.",
             )
+            require(
+                "called on meta" in str(error),
+                f"On the device `meta` it stops with: {error}",
+            )
+            return
     require(
         not found.is_meta,
         "The logits stay on the device, as you would see with a GPU; bring them back "
@@ -540,6 +572,11 @@ def _member():
     return model
 
 
+def _noting(modes):
+    """Return a hook that notes whether a model is called in training mode."""
+    return lambda model, *_: modes.append(model.training)
+
+
 @exercise(
     "ex-ensemble",
     hint="softmax of each network's logits, in evaluation mode; their mean; then the "
@@ -554,12 +591,14 @@ def ensemble(ensemble):
         x, y = torch.randn(n, 3, 8, 8), torch.randint(5, (n,))
         with torch.inference_mode():
             logits = torch.stack([model.eval()(x) for model in members])
+        modes = []
         for model in members:
             model.train()
+            model.register_forward_hook(_noting(modes))
         joint = logits.softmax(dim=2).mean(dim=0)
         right = joint[torch.arange(n), y]
         expected = [-right.log().mean(), (joint.argmax(dim=1) == y).float().mean()]
-        result = call(ensemble, list(members), x.clone(), y.clone())
+        result = call(ensemble, members, x, y)
         result = _pair(result, "the loss, the accuracy")
         with explain((TypeError, ValueError), "The result is not a pair of numbers."):
             loss, accuracy = (
@@ -606,7 +645,7 @@ def ensemble(ensemble):
         for value, misconception in named:
             require(abs(loss - value) > 1e-3, misconception)
         require(
-            fits or not any(model.training for model in members),
+            fits or not any(modes),
             "The networks are asked in training mode, where Dropout draws and "
             "BatchNorm looks at the whole batch: call `eval()` on each.",
         )

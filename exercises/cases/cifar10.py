@@ -13,14 +13,51 @@ CASES = {
             ),
             Mutant(" + 1)", ")", "the biases are missing"),
             Mutant("84 * (120 + 1)", "84 * (84 + 1)", "parameters, not"),
+            Mutant(
+                "    convolutions = first",
+                "    layers = [nn.Conv2d(3, first, 5), nn.Conv2d(first, "
+                "second, 5)]\n"
+                "    layers += [nn.Linear(25 * second, 120), nn.Linear(120, "
+                "84), nn.Linear(84, 10)]\n"
+                "    return sum(p.numel() for layer in layers for p in "
+                "layer.parameters())\n"
+                "    convolutions = first",
+                "You built layers",
+            ),
         ),
         others=(
             """
 def count(first, second):
-    layers = [nn.Conv2d(3, first, 5), nn.Conv2d(first, second, 5)]
-    layers += [nn.Linear(25 * second, 120), nn.Linear(120, 84), nn.Linear(84, 10)]
-    sizes = [p.numel() for layer in layers for p in layer.parameters()]
-    return torch.tensor(sizes).sum()
+    sizes = torch.tensor([3 * 25, first * 25, second * 25, 120, 84]) + 1
+    return sizes @ torch.tensor([first, second, 120, 84, 10])
+""",
+            """
+def count(first, second):
+    return (
+        (3 * 5 * 5 + 1) * first
+        + (first * 5 * 5 + 1) * second
+        + (second * 5 * 5 + 1) * 120
+        + (120 + 1) * 84
+        + (84 + 1) * 10
+    )
+""",
+            """
+import math
+
+
+def count(first, second):
+    weights = {
+        "conv1": (first, 3, 5, 5),
+        "conv2": (second, first, 5, 5),
+        "fc1": (120, second * 5 * 5),
+        "fc2": (84, 120),
+        "fc3": (10, 84),
+    }
+    total = 0
+    for shape in weights.values():
+        total += math.prod(shape)
+        total += shape[0]
+    return total
 """,
         ),
     ),
@@ -46,6 +83,7 @@ def count(first, second):
                 "scaled = images.mul_(factor).add_(offset) * 255",
                 "changes the images",
             ),
+            Mutant(".round()", ".ceil()", "not the original ones"),
         ),
         others=(
             """
@@ -53,6 +91,23 @@ def undo(images, mean, std):
     last = images.permute(0, 2, 3, 1).cpu().numpy()
     scaled = (last * np.array(std) + np.array(mean)) * 255
     return (scaled + 0.5).astype(np.uint8)
+""",
+            """
+def undo(images, mean, std):
+    mean = torch.tensor(mean, device=images.device).view(3, 1, 1)
+    std = torch.tensor(std, device=images.device).view(3, 1, 1)
+    bytes_ = ((images * std + mean) * 255).round().clamp(0, 255)
+    return bytes_.to(torch.uint8).permute(0, 2, 3, 1)
+""",
+            """
+def undo(images, mean, std):
+    channels = []
+    for c in range(3):
+        values = images[:, c].detach().cpu().numpy().astype(np.float64)
+        values *= std[c]
+        values += mean[c]
+        channels.append(np.rint(values * 255).astype(np.uint8))
+    return torch.from_numpy(np.stack(channels, axis=-1))
 """,
         ),
     ),
@@ -94,6 +149,30 @@ def running_means(losses, every):
             total, count = 0.0, 0
     return tuple(pairs)
 """,
+            """
+def running_means(losses, every):
+    parts = [losses[i : i + every] for i in range(0, len(losses), every)]
+    return [
+        (i * every + len(part), sum(part) / len(part)) for i, part in enumerate(parts)
+    ]
+""",
+            """
+def running_means(losses, every):
+
+    def reports():
+        total, waiting, done = 0.0, 0, 0
+        for loss in losses:
+            total += float(loss)
+            waiting += 1
+            done += 1
+            if waiting == every:
+                yield (done, total / waiting)
+                total, waiting = 0.0, 0
+        if waiting:
+            yield (done, total / waiting)
+
+    return list(reports())
+""",
         ),
     ),
     "ex-per-class": Case(
@@ -122,6 +201,22 @@ def running_means(losses, every):
 def class_accuracy(predicted, truth, classes):
     right = (predicted == truth).double()
     return torch.stack([right[truth == c].mean() for c in range(classes)])
+""",
+            """
+def class_accuracy(predicted, truth, classes):
+    cells = truth * classes + predicted
+    table = cells.bincount(minlength=classes * classes).view(classes, classes)
+    result = torch.full((classes,), float("nan"))
+    for c, row in enumerate(table.tolist()):
+        if sum(row) == 0:
+            continue
+        result[c] = row[c] / sum(row)
+    return result
+""",
+            """
+def class_accuracy(predicted, truth, classes):
+    there = F.one_hot(truth, classes).double()
+    return (there * predicted.eq(truth)[:, None]).sum(0) / there.sum(0)
 """,
         ),
     ),
@@ -155,6 +250,12 @@ def class_accuracy(predicted, truth, classes):
                 "share of the second",
             ),
             Mutant("torch.cat(second)", "torch.cat(second)[:-1]", "are in no part"),
+            Mutant(
+                "torch.cat(first), torch.cat(second)",
+                "[torch.isin(torch.arange(len(labels)), torch.cat(part)) for "
+                "part in (first, second)]",
+                "which are whole numbers",
+            ),
         ),
         others=(
             """
@@ -165,6 +266,40 @@ def stratified_split(labels, share, generator):
         members = order[labels[order] == label]
         chosen[members[: round(share * len(members))]] = True
     return chosen.nonzero()[:, 0], (~chosen).nonzero()[:, 0]
+""",
+            """
+def stratified_split(labels, share, generator):
+    labels = torch.as_tensor(labels).cpu()
+    noise = torch.rand(len(labels), generator=generator)
+    chosen = torch.zeros(len(labels), dtype=torch.bool)
+    for c, size in zip(*labels.unique(return_counts=True)):
+        wanted = round(share * size.item())
+        height = noise.masked_fill(labels != c, -1)
+        chosen[height.topk(wanted).indices] = True
+    everything = torch.arange(len(labels))
+    return everything[chosen], everything[~chosen]
+""",
+            """
+def stratified_split(labels, share, generator):
+    first, second = [], []
+    order = torch.rand(len(labels), generator=generator).argsort().tolist()
+    counts = labels.bincount().tolist()
+    left = [int(share * number + 0.5) for number in counts]
+    for index in order:
+        part = first if left[labels[index]] > 0 else second
+        left[labels[index]] -= 1
+        part.append(index)
+    return first, second
+""",
+            """
+def stratified_split(labels, share, generator):
+    draw = np.random.default_rng(generator.initial_seed())
+    first = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels.numpy() == label)
+        first += list(draw.choice(members, round(share * len(members)), replace=False))
+    first = np.array(first, dtype=np.int32)
+    return first, np.setdiff1d(np.arange(len(labels)), first)
 """,
         ),
     ),
@@ -210,6 +345,27 @@ def stopping(losses, patience):
             best_loss, best_epoch, waited = losses[epoch - 1], epoch, 0
     return [best_epoch, torch.tensor(epoch)]
 """,
+            """
+def stopping(losses, patience):
+    values = np.asarray(losses, dtype=float)
+    last = len(values)
+    for epoch in range(1, len(values) + 1):
+        best = int(values[:epoch].argmin()) + 1
+        if epoch - best >= patience:
+            last = epoch
+            break
+    return int(values[:last].argmin()) + 1, last
+""",
+            """
+def stopping(losses, patience):
+    stops = [
+        n
+        for n in range(1, len(losses) + 1)
+        if n - 1 - losses.index(min(losses[:n])) == patience
+    ]
+    last = min(stops, default=len(losses))
+    return losses.index(min(losses[:last])) + 1, last
+""",
         ),
     ),
     "ex-devices": Case(
@@ -223,6 +379,11 @@ def stopping(losses, patience):
             Mutant(".cpu()", "", "bring them back"),
             Mutant("name)", '"cpu")', "whatever `name` says"),
             Mutant("images.to(name))", "images.to(name)).softmax(dim=1)", "the logits"),
+            Mutant(
+                "    model = Net()",
+                "    images.zero_()\n    model = Net()",
+                "have changed",
+            ),
         ),
         others=(
             """
@@ -232,6 +393,28 @@ def logits_on(name, parameters, images):
     there = {key: value.to(name) for key, value in parameters.items()}
     model.load_state_dict(there)
     return model(images.to(name)).detach().to("cpu")
+""",
+            """
+@torch.no_grad()
+def logits_on(name, parameters, images):
+    place = torch.device(name)
+    with place:
+        net = Net()
+    own = net.state_dict()
+    assert own.keys() == parameters.keys()
+    for key, value in own.items():
+        value.copy_(parameters[key])
+    copies = images.detach().to(place, copy=True)
+    logits = net.train(False)(copies)
+    return torch.empty(logits.shape, dtype=logits.dtype).copy_(logits)
+""",
+            """
+def logits_on(name, parameters, images):
+    model = Net()
+    model.load_state_dict({key: value.clone() for key, value in parameters.items()})
+    with torch.inference_mode():
+        rows = model.to(name)(images.to(name))
+    return torch.stack([torch.tensor([one.item() for one in row]) for row in rows])
 """,
         ),
     ),
@@ -264,6 +447,7 @@ def logits_on(name, parameters, images):
                 "(torch.stack(each).argmax(dim=2) == y)",
                 "mean of the accuracies",
             ),
+            Mutant(".log(), y).item()", ".log(), y).item() / 2", "The loss should be"),
         ),
         others=(
             """
@@ -275,6 +459,30 @@ def ensemble(members, x, y):
     picked = total.gather(1, y[:, None])[:, 0]
     hits = (total.max(1).indices == y).float()
     return torch.stack([-picked.log().mean(), hits.mean()])
+""",
+            """
+@torch.no_grad()
+def ensemble(members, x, y):
+    logs = torch.stack([m.eval()(x).log_softmax(dim=1) for m in members])
+    mixed = logs.logsumexp(dim=0) - math.log(len(members))
+    right = mixed.argmax(dim=1) == y
+    return F.nll_loss(mixed, y).item(), right.float().mean().item()
+""",
+            """
+def ensemble(members, x, y):
+    total = 0
+    for network in members:
+        before = network.training
+        network.eval()
+        with torch.inference_mode():
+            total = total + F.softmax(network(x), dim=-1)
+        network.train(before)
+    average = (total / len(members)).cpu().numpy()
+    truth = y.cpu().numpy()
+    of_truth = average[np.arange(len(truth)), truth]
+    loss = -np.log(of_truth).mean()
+    accuracy = (average.argmax(axis=1) == truth).mean()
+    return float(loss), float(accuracy)
 """,
         ),
     ),
