@@ -17,6 +17,8 @@ from torchvision.transforms import v2
 from helpers.device import get_device
 from helpers.exercises import call, call_as_is, exercise, explain, require
 
+from .behaviour import made
+
 
 def _number(value, text):
     """Return a result as a float; refuse it with `text` if it is none."""
@@ -47,10 +49,17 @@ def batches(batch_sizes):
     cases = [(225, 32), (64, 32), (10, 32), (7, 1), (33, 32)]
     cases += [(random.randint(1, 300), random.randint(2, 64)) for _ in range(10)]
     for n, size in cases:
+        with made(DataLoader) as loaders:
+            found = call(batch_sizes, n, size)
+        require(
+            not loaders,
+            "You made a DataLoader. That is how to check the answer; compute the sizes "
+            "from `n` and `batch_size`.",
+        )
         with explain(
             (TypeError, ValueError), "The result is not a list of whole numbers."
         ):
-            found = [int(one) for one in call(batch_sizes, n, size)]
+            found = [int(one) for one in found]
         rest = n % size
         full = [size] * (n // size)
         expected = full + [rest] * (rest > 0)
@@ -102,8 +111,9 @@ def draw(pick):
             "than there are.",
         ):
             found = call_as_is(pick, given, n, seed)
-        with explain((TypeError, ValueError), "The result is no list of pairs."):
+        with explain((TypeError, ValueError), "The result is not a list of pairs."):
             found = [(path, label) for path, label in found]
+            set(found)  # each of them can be looked up
         require(given == paths, "The list of paths that came in was changed.")
         require(
             len({path for path, _ in found}) == len(found),
@@ -124,14 +134,15 @@ def draw(pick):
         n = random.randint(8, 12)
         found = ask(n, seed)
         again = ask(n, seed)
+        same = set(found) == set(again)
         require(
-            found == again or seed != 0,
+            same or seed != 0,
             "Two calls with the seed 0 draw different pictures: 0 counts as false, so "
             "`if seed` and `seed or …` lose it.",
         )
-        require(found == again, f"Two calls with the seed {seed} differ.")
+        require(same, f"Two calls with the seed {seed} differ.")
         require(
-            found == ask(n, seed, random.sample(paths, len(paths))),
+            set(found) == set(ask(n, seed, random.sample(paths, len(paths)))),
             "The same files in another order give other pictures, as `glob` may on "
             "another machine.",
         )
@@ -145,7 +156,7 @@ def draw(pick):
         )
     others = [ask(10, seed) for seed in random.sample(range(10**6), 4)]
     require(
-        any(other != others[0] for other in others),
+        any(set(other) != set(others[0]) for other in others),
         "Every seed gives the same pictures: nothing is drawn.",
     )
     everything = ask(len(paths) + 10, 1)
@@ -453,8 +464,8 @@ class _Watched(nn.Module):
     "ex-one-batch",
     hint="`unsqueeze(0)` makes a batch of one, and the batch goes to the device; then "
     "softmax, and the largest.",
-    shown="One picture is a batch of one, and an untrained model is about as sure of "
-    "every class, whatever it is shown.",
+    shown="One picture is a batch of one. Now see how sure an untrained model is of "
+    "its answers, whatever it is shown.",
 )
 def one_picture(predict_one):
     device = get_device()
@@ -596,6 +607,7 @@ def table(TableDataset):
             FileNotFoundError,
             "A file is not found: the names in the table are relative to `folder`.",
         ):
+            folder = Path(folder)
             dataset = TableDataset(frame, folder, transform)
             require(len(dataset) == len(rows), "Its length is not that of the table.")
             with explain(
@@ -615,7 +627,8 @@ def table(TableDataset):
         )
         require(
             isinstance(plain[0], Image.Image),
-            "Without a transform the sample holds the picture itself.",
+            "Without a transform the sample holds the picture itself, as Pillow opens "
+            "it.",
         )
         require(
             all(isinstance(one[0], tuple) for one in samples),
@@ -938,7 +951,7 @@ def many(predict_files):
     require(isinstance(frame, pd.DataFrame), "The result is not a data frame.")
     require(
         len(frame) == number,
-        f"{number} files went in and {len(frame)} rows came out: one row a file.",
+        f"{number} files went in and {len(frame)} rows came out: one row per file.",
     )
     require(
         model.sizes == [25, number - 25],
@@ -1049,6 +1062,9 @@ def model(choose_and_test):
             for name in random.sample(names, 4)
         }
         given = dict(models)
+        answers = {
+            key: one.logits.detach().cpu().clone() for key, one in models.items()
+        }
         answer = call_as_is(choose_and_test, models, valid, test)
         require(models == given, "The dictionary that came in was changed.")
         name, accuracy = _pair(answer, "name of the model, its test accuracy")
@@ -1079,9 +1095,7 @@ def model(choose_and_test):
             "then measure the chosen one alone.",
         )
         accuracy = _number(accuracy, "The accuracy is not a number.")
-        chosen = models[name].eval()
-        with torch.no_grad():
-            logits = torch.cat([chosen(x.to(device)).cpu() for x, _ in [*valid, *test]])
+        logits = answers[name]
         hits = (logits.argmax(dim=1) == labels).float()
         expected = hits[100:].mean().item()
         loss = nn.functional.cross_entropy(logits[100:], labels[100:]).item()

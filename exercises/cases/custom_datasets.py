@@ -33,11 +33,30 @@ CASES = {
                 "fills one batch after",
             ),
             Mutant("range(0, n, ", "range(batch_size, n, ", "samples are lost"),
+            Mutant(
+                "    return [min(batch_size, n - start) for start in range(0, "
+                "n, batch_size)]",
+                "    return [len(one) for one in DataLoader(range(n), batch_size)]",
+                "You made a DataLoader",
+            ),
         ),
         others=(
             """
 def batch_sizes(n, batch_size):
     return tuple(len(part) for part in torch.arange(n).split(batch_size))
+""",
+            """
+def batch_sizes(n, batch_size):
+    full, rest = divmod(n, batch_size)
+    sizes = [batch_size] * full
+    if rest == 0:
+        return sizes
+    return [*sizes, rest]
+""",
+            """
+def batch_sizes(n, batch_size):
+    batches = torch.utils.data.BatchSampler(range(n), batch_size, False)
+    return list(map(len, batches))
 """,
         ),
     ),
@@ -70,6 +89,25 @@ def pick(paths, n, seed):
     ordered = sorted(paths, key=str)
     return tuple([ordered[i], ordered[i].parts[-2]] for i in order)
 """,
+            """
+def pick(paths, n, seed):
+    ordered = list(paths)
+    ordered.sort(key=lambda path: path.as_posix())
+    generator = torch.Generator()
+    generator.manual_seed(seed)
+    pairs = []
+    for position in torch.randperm(len(ordered), generator=generator).tolist():
+        if len(pairs) == n:
+            break
+        path = ordered[position]
+        pairs.append((path, path.parts[-2]))
+    return pairs
+""",
+            """
+def pick(paths, n, seed):
+    chosen = set(random.Random(seed).sample(sorted(paths), len(paths))[:n])
+    return [(path, path.parent.name) for path in paths if path in chosen]
+""",
         ),
     ),
     "ex-transforms": Case(
@@ -91,6 +129,22 @@ def without(transform, step, picture):
     kept = [one for i, one in enumerate(transform.transforms) if i != step]
     return v2.Compose(kept)(picture)
 """,
+            """
+def without(transform, step, picture):
+    for position, operation in enumerate(transform.transforms):
+        if position != step:
+            picture = operation(picture)
+    return picture
+""",
+            """
+from functools import reduce
+
+
+def without(transform, step, picture):
+    rest = [*transform.transforms]
+    rest.pop(step)
+    return reduce(lambda value, operation: operation(value), rest, picture)
+""",
         ),
     ),
     "ex-one-batch": Case(
@@ -111,6 +165,28 @@ def predict_one(model, image):
     scores = model(image[None].to(next(model.parameters()).device)).cpu()
     top = torch.nn.functional.softmax(scores, dim=-1).max(dim=-1)
     return [top.indices, top.values]
+""",
+            """
+def predict_one(model, image):
+    model.eval()
+    with torch.inference_mode():
+        probabilities = model(image[None].to(device)).softmax(dim=1)[0]
+    probability, number = probabilities.max(dim=0)
+    return number.item(), probability.item()
+""",
+            """
+@torch.no_grad()
+def predict_one(model, image):
+    mode = model.training
+    model.train(mode=False)
+    try:
+        batch = DataLoader([image], batch_size=1)
+        (logits,) = torch.cat([model(x.to(device)) for x in batch])
+    finally:
+        model.train(mode)
+    values = nn.Softmax(dim=0)(logits).cpu().numpy()
+    best = int(np.argmax(values))
+    return best, float(values[best])
 """,
         ),
     ),
@@ -146,6 +222,19 @@ def mean_accuracy(scores, sizes):
     right = sum(score * size for score, size in zip(scores, sizes))
     return torch.tensor(right / sum(sizes), dtype=torch.float64)
 """,
+            """
+def mean_accuracy(scores, sizes):
+    right, total = 0, 0
+    for score, size in zip(scores, sizes, strict=True):
+        right += score * size
+        total += size
+    return right / total
+""",
+            """
+def mean_accuracy(scores, sizes):
+    shares = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
+    return shares @ torch.tensor(scores, dtype=torch.float64)
+""",
         ),
     ),
     "ex-workers": Case(
@@ -171,6 +260,32 @@ def mean_accuracy(scores, sizes):
 def best_workers(measure, most):
     seconds = np.array([[measure(k) for k in range(most + 1)] for _ in range(3)])
     return np.argmin(np.median(seconds, axis=0))
+""",
+            """
+from statistics import median
+
+
+def best_workers(measure, most):
+    medians = [median(measure(w) for _ in range(3)) for w in range(most + 1)]
+    return medians.index(min(medians))
+""",
+            """
+def best_workers(measure, most):
+    rows = []
+    for _ in range(3):
+        for workers in range(most + 1):
+            rows.append({"workers": workers, "seconds": measure(workers)})
+    medians = pd.DataFrame(rows).groupby("workers")["seconds"].median()
+    return int(medians.idxmin())
+""",
+            """
+def best_workers(measure, most):
+    best, least = most, float("inf")
+    for number in range(most, -1, -1):
+        middle = sorted(measure(number) for _ in range(3))[1]
+        if middle <= least:
+            best, least = number, middle
+    return torch.tensor(best)
 """,
         ),
     ),
@@ -222,6 +337,23 @@ def unchanged_share(augment, picture, draws):
     results = torch.stack([augment(picture) for _ in range(draws)])
     return (results == picture).flatten(1).all(dim=1).float().mean()
 """,
+            """
+def unchanged_share(augment, picture, draws):
+    return sum(torch.equal(augment(picture), picture) for _ in range(draws)) / draws
+""",
+            """
+def unchanged_share(augment, picture, draws):
+    original = picture.numpy().copy()
+    flags = pd.Series(False, index=range(draws))
+    for draw in flags.index:
+        result = np.asarray(augment(picture.clone()))
+        if result.shape != original.shape:
+            continue
+        if (result != original).any():
+            continue
+        flags[draw] = True
+    return float(flags.mean())
+""",
         ),
     ),
     "ex-table": Case(
@@ -252,6 +384,11 @@ def unchanged_share(augment, picture, draws):
                 'list(frame["label"])',
                 "The label is text",
             ),
+            Mutant(
+                'image = Image.open(self.files[index]).convert("RGB")',
+                'image = decode_image(str(self.files[index]), mode="RGB")',
+                "as Pillow opens",
+            ),
         ),
         others=(
             """
@@ -267,6 +404,40 @@ class TableDataset(Dataset):
         with Image.open(self.folder / row["file"]) as picture:
             image = picture.convert("RGB")
         return self.transform(image), torch.tensor(self.classes.index(row["label"]))
+""",
+            """
+class TableDataset(datasets.VisionDataset):
+    def __init__(self, frame, folder, transform=None):
+        super().__init__(str(folder), transform=transform)
+        codes, names = pd.factorize(frame["label"].to_numpy(), sort=True)
+        self.classes = [str(name) for name in names]
+        self.samples = [
+            (os.path.join(self.root, name), int(code))
+            for name, code in zip(frame["file"], codes, strict=True)
+        ]
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, index):
+        file, number = self.samples[index]
+        image = datasets.folder.default_loader(file)
+        if self.transforms is None:
+            return image, number
+        return self.transforms(image, number)
+""",
+            """
+class TableDataset(Dataset):
+    def __init__(self, frame, folder, transform=None):
+        self.classes = sorted(frame.label.unique())
+        codes = pd.Categorical(frame.label, categories=self.classes).codes
+        self.rows = [(folder / file, code) for file, code in zip(frame.file, codes)]
+        self.transform = transform
+    def __len__(self):
+        return len(self.rows)
+    def __getitem__(self, i):
+        picture, code = Image.open(self.rows[i][0]).convert("RGB"), self.rows[i][1]
+        return [picture if self.transform is None else self.transform(picture), code]
 """,
         ),
     ),
@@ -296,6 +467,24 @@ def starts(losses, chance, margin=0.05):
     above = np.flatnonzero(np.asarray(losses) >= chance - margin)
     start = above[-1] + 2 if len(above) else 1
     return 0 if start > len(losses) else start
+""",
+            """
+def starts(losses, chance, margin=0.05):
+    below = losses < chance - margin
+    failures = below.index[~below]
+    if failures.empty:
+        return 1
+    last = int(failures.max())
+    return last + 1 if last < len(losses) else 0
+""",
+            """
+def starts(losses, chance, margin=0.05):
+    first = 0
+    for epoch in reversed(losses.index):
+        if not losses[epoch] < chance - margin:
+            break
+        first = epoch
+    return first
 """,
         ),
     ),
@@ -353,6 +542,26 @@ def cutout(image, side):
     inside = inside & (columns >= left) & (columns < left + side)
     return image.masked_fill(inside, 0)
 """,
+            """
+def cutout(image, side):
+    copied = image.clone()
+    height, width = image.shape[-2:]
+    top = torch.randint(height - side + 1, ()).item()
+    left = torch.randint(width - side + 1, ()).item()
+    copied[:, top : top + side, left : left + side] = 0
+    return copied
+""",
+            """
+def cutout(image, side):
+    _, height, width = image.shape
+    rows, columns = torch.arange(height), torch.arange(width)
+    top = random.randint(0, height - side)
+    left = random.randint(0, width - side)
+    in_rows = (rows >= top) & (rows < top + side)
+    in_columns = (columns >= left) & (columns < left + side)
+    square = in_rows[:, None] & in_columns[None, :]
+    return image.masked_fill(square.to(image.device), 0)
+""",
         ),
     ),
     "ex-any-file": Case(
@@ -392,6 +601,31 @@ def load_any(path):
     with Image.open(path) as opened:
         upright = ImageOps.exif_transpose(opened).convert("RGB")
     return torch.from_numpy(np.array(upright)).permute(2, 0, 1)
+""",
+            """
+from torchvision.io import ImageReadMode
+
+
+def load_any(path):
+    image = decode_image(str(path), mode=ImageReadMode.RGB, apply_exif_orientation=True)
+    if image.dtype != torch.uint8:
+        image = v2.functional.to_dtype(image, torch.uint8, scale=True)
+    return image
+""",
+            """
+from PIL import ImageOps
+
+
+def load_any(path):
+    with Image.open(path) as file:
+        upright = ImageOps.exif_transpose(file)
+    if upright.mode.startswith("I"):
+        numbers = np.asarray(upright).astype(np.int64) // 257
+        upright = Image.fromarray(numbers.astype(np.uint8))
+    if upright.mode == "P":
+        upright = upright.convert("RGBA")
+    numbers = np.array(upright.convert("RGB"), dtype=np.uint8)
+    return torch.from_numpy(numbers).permute(2, 0, 1).contiguous()
 """,
         ),
     ),
@@ -435,6 +669,49 @@ def predict_files(model, paths, transform):
     table |= {c: probabilities[:, i].numpy() for i, c in enumerate(class_names)}
     best = [class_names[i] for i in probabilities.argmax(1)]
     return pd.DataFrame(table | {"predicted": best})
+""",
+            """
+def predict_files(model, paths, transform):
+    model.eval()
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(paths), 25):
+            batch = torch.stack(
+                [transform(decode_image(p)) for p in paths[start : start + 25]]
+            )
+            parts.append(model(batch.to(device)).softmax(dim=1).cpu())
+    table = pd.DataFrame(torch.cat(parts).numpy(), columns=class_names)
+    table.insert(0, "file", [p.name for p in paths])
+    return table.assign(predicted=table[class_names].idxmax(axis=1))
+""",
+            """
+class _Files(Dataset):
+    def __init__(self, paths, transform):
+        self.paths = [Path(path) for path in paths]
+        self.transform = transform
+
+    def __len__(self):
+        return len(self.paths)
+
+    def __getitem__(self, index):
+        path = self.paths[index]
+        return path.name, self.transform(decode_image(str(path)))
+
+
+@torch.no_grad()
+def predict_files(model, paths, transform):
+    was_training = model.training
+    model.train(False)
+    rows = []
+    for names, images in DataLoader(_Files(paths, transform), batch_size=25):
+        probabilities = torch.softmax(model(images.to(device)), dim=-1).tolist()
+        for name, row in zip(names, probabilities, strict=True):
+            record = {"file": name}
+            record.update(zip(class_names, row, strict=True))
+            record["predicted"] = max(class_names, key=record.get)
+            rows.append(record)
+    model.train(was_training)
+    return pd.DataFrame(rows, columns=["file", *class_names, "predicted"])
 """,
         ),
     ),
@@ -480,6 +757,14 @@ def predict_files(model, paths, transform):
                 "            loss_fn(model(x.to(device)), y.to(device))\n",
                 "in training mode",
             ),
+            Mutant(
+                "    chosen = min(losses",
+                "    with torch.no_grad():\n"
+                "        for one in models.values():\n"
+                "            one.logits.zero_()\n"
+                "    chosen = min(losses",
+                "The accuracy on the test set is",
+            ),
         ),
         others=(
             """
@@ -493,6 +778,48 @@ def choose_and_test(models, valid_loader, test_loader):
         return loss, (logits.argmax(1) == labels).double().mean()
     ranked = sorted(models, key=lambda name: scores(name, valid_loader)[0].item())
     return [ranked[0], scores(ranked[0], test_loader)[1]]
+""",
+            """
+def _outputs(model, loader):
+    model.eval()
+    with torch.inference_mode():
+        pairs = [(model(x.to(device)).cpu(), y.cpu()) for x, y in loader]
+    logits, labels = zip(*pairs, strict=True)
+    return torch.cat(logits), torch.cat(labels)
+
+
+def choose_and_test(models, valid_loader, test_loader):
+    losses = {
+        name: nn.functional.cross_entropy(*_outputs(model, valid_loader)).item()
+        for name, model in models.items()
+    }
+    best = min(losses, key=losses.get)
+    logits, labels = _outputs(models[best], test_loader)
+    return best, (logits.argmax(dim=1) == labels).float().mean().item()
+""",
+            """
+def choose_and_test(models, valid_loader, test_loader):
+    total_loss = nn.CrossEntropyLoss(reduction="sum")
+    best_name, best_loss = None, float("inf")
+    for name in models:
+        model = models[name].eval()
+        loss, count = 0.0, 0
+        for images, labels in valid_loader:
+            with torch.no_grad():
+                logits = model(images.to(device))
+                loss += total_loss(logits, labels.to(device)).item()
+            count += len(labels)
+        if best_name is None or loss / count < best_loss:
+            best_name, best_loss = name, loss / count
+    chosen = models[best_name]
+    right, count = 0, 0
+    for images, labels in test_loader:
+        with torch.no_grad():
+            guesses = chosen(images.to(device)).argmax(dim=1).tolist()
+        for guess, label in zip(guesses, labels.tolist(), strict=True):
+            right += guess == label
+            count += 1
+    return best_name, right / count
 """,
         ),
     ),
