@@ -5,9 +5,12 @@ import random
 import tempfile
 from pathlib import Path
 
+import pandas as pd
 import torch
+from fastai.data.external import URLs, untar_data
 from torch import nn
 
+from helpers import data
 from helpers.exercises import call, call_as_is, exercise, explain, require
 
 
@@ -17,11 +20,24 @@ def _whole(number, text):
         return operator.index(number)
 
 
+def _count(number, text):
+    """Return a whole number of any kind as an int; refuse the result with `text`."""
+    with explain((TypeError, ValueError, RuntimeError), text):
+        number = float(number)
+    require(number.is_integer(), text)
+    return int(number)
+
+
 def _files(dataset):
     """Return the paths of the pictures of a set, from a list or from a table."""
     items = dataset.items
     names = items.iloc[:, 0] if hasattr(items, "iloc") else items
     return [Path(str(name)) for name in names]
+
+
+def _sample():
+    """Return the folder of the chapter's pictures."""
+    return untar_data(URLs.MNIST_SAMPLE, base=data.fastai_home())
 
 
 def _sets(dls, name):
@@ -53,6 +69,8 @@ def count(count_pictures):
                 for position in range(number):
                     (path / name / f"{position}.png").touch()
             (path / "labels.csv").touch()
+            # A folder without pictures may be in the dictionary or not.
+            (path / sets[0] / "none").mkdir()
             with explain(
                 FileNotFoundError,
                 "It looks for a folder that is not there: sets and classes have other "
@@ -61,6 +79,8 @@ def count(count_pictures):
                 found = call(count_pictures, path)
         with explain((TypeError, ValueError), "The result is not a dictionary."):
             found = dict(found)
+        if not found.get(f"{sets[0]}/none", True):
+            del found[f"{sets[0]}/none"]
         wanted = sorted(expected)
         require(
             not set(found) & set(classes),
@@ -89,15 +109,19 @@ def count(count_pictures):
     "ex-label",
     hint="the folder of a file is `file.parent`, and its name is text; a dictionary "
     "leads from there to the word.",
-    shown="A label function makes any layout readable, and the vocabulary is sorted: "
-    "seven is class 0 here.",
+    shown="A label function makes any layout readable. fastai sorts the labels that it "
+    "finds, so it makes seven class 0.",
 )
 def label(spell, dls_words):
     words = {"3": "three", "7": "seven"}
+    train, valid = _sets(dls_words, "dls_words")
+    require(
+        len(train) > 0 and len(valid) > 0, "One of the two sets has no picture in it."
+    )
+    files, root = _files(train) + _files(valid), _sample()
     for digit, word in words.items():
-        for folder in ("train", "valid"):
-            other = "7" if digit == "3" else "3"
-            file = Path(f"sample-{other}", folder, digit, f"{other}{digit}{other}.png")
+        other = "7" if digit == "3" else "3"
+        for file in root.glob(f"*/{digit}/*{other}*.png"):
             found = call(spell, file)
             require(
                 isinstance(found, str),
@@ -109,11 +133,10 @@ def label(spell, dls_words):
             )
             require(
                 found == word,
-                f"For {file.as_posix()} it returns {found!r}. A 3 or a 7 may stand "
+                f"For {file.relative_to(root.parent).as_posix()} it returns "
+                f"{found!r}. A 3 or a 7 may stand "
                 "elsewhere in the path: only the file's own folder is the label.",
             )
-    train, valid = _sets(dls_words, "dls_words")
-    files = _files(train) + _files(valid)
     require(
         all(file.parent.parent.name == "train" for file in files),
         "Pictures of `valid` are among them: what you train on would be what you "
@@ -124,9 +147,20 @@ def label(spell, dls_words):
         sorted(map(str, vocab)) == ["seven", "three"],
         f"The vocabulary is {vocab}: the labels do not come from `spell`.",
     )
+    total = len(list((root / "train").glob("*/*.png")))
     require(
-        len(train) > 0 and len(valid) > 0, "One of the two sets has no picture in it."
+        len(set(files)) == total,
+        f"It has {len(set(files))} of the {total} pictures of `train`.",
     )
+    for part in (train, valid):
+        names = _files(part)
+        for position in random.sample(range(len(part)), min(8, len(part))):
+            digit = names[position].parent.name
+            found = str(vocab[int(part[position][1])])
+            require(
+                found == words[digit],
+                f"In `dls_words` a picture of a {digit} has the label {found!r}.",
+            )
 
 
 @exercise(
@@ -139,7 +173,7 @@ def label(spell, dls_words):
 def epochs(epochs_run):
     pairs = [(1, 1), (3, 0), (2, 3), (random.randint(4, 9), random.randint(4, 9))]
     answers = [
-        _whole(
+        _count(
             call(epochs_run, one, freeze_epochs=frozen),
             "The number of epochs is not a whole number.",
         )
@@ -225,17 +259,24 @@ def worst(worst_answer):
         rows = random.randint(20, 60)
         probabilities = torch.randn(rows, classes).mul(2).softmax(dim=1)
         truth = torch.randint(classes, (rows,))
-        answer = call(worst_answer, probabilities.clone(), truth.clone())
+        answer = call(worst_answer, probabilities, truth)
         number = _whole(
             answer,
             f"It returns {answer!r}, which is no position. `argmin` says where "
             "the smallest number stands, `min` says how small it is.",
         )
+        asked = f"Of {rows} pictures it names number {number}"
         require(
-            0 <= number < rows,
-            f"Of {rows} pictures it names number {number}: each picture is asked for "
-            "the label of every other one. One column is wanted from each row.",
+            number < rows or number != probabilities[:, truth].argmin(),
+            f"{asked}: each picture is asked for the label of every other one. One "
+            "column is wanted from each row.",
         )
+        require(
+            number < rows or number != probabilities.argmin(),
+            f"{asked}: that is a place in the whole table, counted row by row, and of "
+            "any class. Pick the column of the true class first.",
+        )
+        require(0 <= number < rows, f"{asked}, and there is no such picture.")
         found.append(number)
         own = probabilities.gather(1, truth.unsqueeze(1)).squeeze(1)
         highest = probabilities.max(dim=1).values
@@ -290,18 +331,23 @@ def labels_in_table(dls_table, digits):
         len(valid) == total // 5,
         f"{len(valid)} of {total} pictures are held out, and that is not a fifth.",
     )
+    table = pd.read_csv(_sample() / "labels.csv")
     everything = {file.as_posix() for part in names for file in part}
+    require(
+        len(everything) == total == len(table),
+        "Each picture of the table belongs in one of the two sets, and in one only.",
+    )
     # What fastai draws with the seed that the exercise names. That is no number by
     # which a course is likely to be seeded: then a split without a seed is the same.
     generator = torch.Generator().manual_seed(4321)
-    held_out = set(torch.randperm(total, generator=generator)[: total // 5].tolist())
-    frame = getattr(valid.items, "index", None)
+    held_out = torch.randperm(total, generator=generator)[: total // 5].tolist()
     require(
-        frame is None or set(frame) == held_out,
-        "The pictures held out are not those of `seed=4321`: without a seed, each run "
-        "holds out others, and numbers of two runs cannot be compared.",
+        {"/".join(file.parts[-3:]) for file in names[1]}
+        == set(table["name"].iloc[held_out]),
+        "The pictures held out are not those that `seed=4321` picks from the rows of "
+        "the file: without a seed, each run holds out others, and numbers of two runs "
+        "cannot be compared.",
     )
-    require(len(everything) == total, "Some pictures are in both sets.")
     for part, files in zip((train, valid), names, strict=True):
         for position in random.sample(range(len(part)), 10):
             number = int(part[position][1])
@@ -309,8 +355,8 @@ def labels_in_table(dls_table, digits):
                 files[position].parent.name == "37"[number],
                 f"The picture {files[position].as_posix()} has the class {number}.",
             )
-    with explain(TypeError, "`digits` is not a list of two digits."):
-        found = [str(digit) for digit in digits]
+    with explain((TypeError, ValueError), "`digits` is not a list of two digits."):
+        found = [str(int(digit)) for digit in digits]
     require(
         sorted(found) != ["0", "1"],
         "0 and 1 are the numbers of the classes; which digit is in the pictures?",
@@ -326,8 +372,8 @@ def labels_in_table(dls_table, digits):
     "ex-residual",
     hint="`torch.nn.Sequential` keeps the layers and applies them in turn; the input "
     "is still there afterwards, to be added.",
-    shown="A block whose layers compute zero passes on what came in: a deeper network "
-    "need not be worse than a shallower one.",
+    shown="A block whose layers compute zero passes on its input, as far as that is "
+    "not negative: a deeper network need not be worse than a shallower one.",
     methods=("forward",),
 )
 def residual(Residual):
@@ -343,6 +389,7 @@ def residual(Residual):
         before = x.clone()
         with torch.no_grad():  # what the layers add has both signs in each channel
             layers[-1].bias -= plain(x).mean(dim=(0, 2, 3))
+            inner = plain(x)
         block = Residual(*layers)
         require(isinstance(block, nn.Module), "`Residual(...)` is not a module.")
         require(
@@ -353,7 +400,6 @@ def residual(Residual):
         )
         with torch.no_grad():
             found = call_as_is(block, x)
-            inner = plain(before)
         require(
             torch.equal(x, before),
             "The block changes its input in place; whoever made it may still need it.",
@@ -362,6 +408,7 @@ def residual(Residual):
             isinstance(found, torch.Tensor) and found.shape == x.shape,
             "The block has to return a tensor of the shape of its input.",
         )
+        x = before
         for wrong, text in (
             (inner.relu(), "Nothing of the input is in the output: add it."),
             (inner, "Nothing of the input is in the output: add it."),
@@ -402,11 +449,11 @@ def freeze(freeze_body):
     for frozen_before in (False, True):
         body = _body()
         body.requires_grad_(not frozen_before)
-        found = call_as_is(freeze_body, body)
         norm, rest = [], []
         for module in body.modules():
             kind = norm if isinstance(module, nn.BatchNorm2d) else rest
             kind.extend(module.parameters(recurse=False))
+        found = call_as_is(freeze_body, body)
         free = [p.requires_grad for p in norm]
         require(
             frozen_before or any(free),
@@ -428,7 +475,7 @@ def freeze(freeze_body):
             "Parameters of other layers are free, such as the biases of convolutions: "
             "go by the kind of layer, not by the shape or name of a parameter.",
         )
-        number = _whole(found, "The result is not a whole number.")
+        number = _count(found, "The result is not a whole number.")
         require(
             number != len(norm),
             "It returns how many tensors are free; each of them holds many numbers.",

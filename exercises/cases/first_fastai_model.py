@@ -37,6 +37,33 @@ def count_pictures(path):
     found = Path(path).rglob("*.png")
     return Counter(file.parent.relative_to(path).as_posix() for file in found)
 """,
+            """
+def count_pictures(path):
+    return {
+        f"{d.parent.name}/{d.name}": sum(f.name.endswith(".png") for f in d.iterdir())
+        for d in sorted(Path(path).glob("*/*"))
+        if d.is_dir()
+    }
+""",
+            """
+def count_pictures(path):
+    counts = {}
+    root = str(path)
+    for set_name in os.listdir(root):
+        set_folder = os.path.join(root, set_name)
+        if not os.path.isdir(set_folder):
+            continue
+        with os.scandir(set_folder) as entries:
+            for entry in entries:
+                if not entry.is_dir():
+                    continue
+                key = "/".join((set_name, entry.name))
+                counts[key] = 0
+                for file in os.listdir(entry.path):
+                    if os.path.splitext(file)[1] == ".png":
+                        counts[key] += 1
+    return counts
+""",
         ),
     ),
     "ex-label": Case(
@@ -59,6 +86,16 @@ def count_pictures(path):
             ),
             Mutant('path / "train"', "path", "Pictures of `valid`"),
             Mutant("files, spell", "files, parent_label", "come from `spell`"),
+            Mutant(
+                "dls_words = ImageDataLoaders",
+                "files = files[::2]\ndls_words = ImageDataLoaders",
+                "pictures of `train`",
+            ),
+            Mutant(
+                "files, spell",
+                "files, lambda f: spell(Path('73'[int(f.parent.name) // 4], 'a'))",
+                "has the label",
+            ),
         ),
         others=(
             """
@@ -72,6 +109,35 @@ block = DataBlock(
 )
 dls_words = block.dataloaders(path / "train", num_workers=0)
 """,
+            """
+def spell(file):
+    *_, digit, _name = str(file).replace("\\\\", "/").split("/")
+    if digit == "3":
+        return "three"
+    if digit == "7":
+        return "seven"
+    raise ValueError(f"no 3 and no 7: {file}")
+
+
+train_files = sorted((path / "train").rglob("*.png"))
+dls_words = ImageDataLoaders.from_path_func(
+    path=path / "train",
+    fnames=train_files,
+    label_func=lambda file: spell(file),
+    valid_pct=0.3,
+    seed=7,
+    bs=32,
+    num_workers=0,
+)
+""",
+            """
+def spell(file):
+    folder = file.relative_to(path).parts[1]
+    return "three" if folder == "3" else "seven"
+dls_words = ImageDataLoaders.from_path_func(
+    path, get_image_files(path / "train"), spell, num_workers=0
+)
+""",
         ),
     ),
     "ex-epochs": Case(
@@ -80,11 +146,37 @@ dls_words = block.dataloaders(path / "train", num_workers=0)
             Mutant("epochs + freeze_epochs", "epochs + 1", "only the default"),
             Mutant("epochs + freeze_epochs", "2 * epochs", "its own number"),
             Mutant("freeze_epochs=1", "freeze_epochs=0", "is the default"),
+            Mutant("+ freeze_epochs", "+ freeze_epochs / 2", "not a whole"),
         ),
         others=(
             """
 def epochs_run(epochs, freeze_epochs=1):
     return sum([epochs, freeze_epochs])
+""",
+            """
+class Counting:
+    '''Looks enough like a learner for `fine_tune`, and only counts.'''
+
+    def __init__(self):
+        self.trained = 0
+
+    def freeze(self):
+        pass
+
+    unfreeze = freeze
+
+    def fit_one_cycle(self, n_epoch, *args, **kwargs):
+        self.trained += n_epoch
+
+
+def epochs_run(epochs, freeze_epochs=1):
+    counter = Counting()
+    Learner.fine_tune(counter, epochs, freeze_epochs=freeze_epochs)
+    return counter.trained
+""",
+            """
+def epochs_run(epochs, freeze_epochs=1):
+    return np.add(epochs, freeze_epochs, dtype=float)
 """,
         ),
     ),
@@ -101,6 +193,18 @@ def epochs_run(epochs, freeze_epochs=1):
 import math
 def batches(items, bs, drop_last):
     return (math.floor if drop_last else math.ceil)(items / bs)
+""",
+            """
+from torch.utils.data import BatchSampler
+
+
+def batches(items, bs, drop_last):
+    return len(BatchSampler(range(items), batch_size=bs, drop_last=bool(drop_last)))
+""",
+            """
+def batches(items, bs, drop_last):
+    full, rest = divmod(items, bs)
+    return full + (rest > 0 and not drop_last)
 """,
         ),
     ),
@@ -119,6 +223,11 @@ def batches(items, bs, drop_last):
                 "probabilities[:, 0]",
                 "Another picture",
             ),
+            Mutant(
+                "probabilities[torch.arange(len(truth)), truth]",
+                "probabilities",
+                "in the whole table",
+            ),
         ),
         others=(
             """
@@ -128,6 +237,18 @@ def worst_answer(probabilities, truth):
     )
     return losses.topk(1).indices[0]
 """,
+            """
+def worst_answer(probabilities, truth):
+    worst, smallest = None, float("inf")
+    for position, (row, cls) in enumerate(zip(probabilities.tolist(), truth.tolist())):
+        if row[cls] < smallest:
+            worst, smallest = position, row[cls]
+    return worst
+""",
+            """
+def worst_answer(probabilities, truth):
+    return probabilities.gather(1, truth[:, None]).squeeze(1).argmin().item()
+""",
         ),
     ),
     "ex-trust-table": Case(
@@ -135,7 +256,7 @@ def worst_answer(probabilities, truth):
         mutants=(
             Mutant("[3, 7]", "[7, 3]", "the other way round"),
             Mutant("[3, 7]", "[0, 1]", "numbers of the classes"),
-            Mutant('"seed": 4321, ', "", "not those of `seed=4321`"),
+            Mutant('"seed": 4321, ', "", "not those that `seed=4321`"),
             Mutant('"valid_pct": 0.2', '"valid_pct": 0.02', "not a fifth"),
             Mutant("**options", "label_col=0, **options", "a class of its own"),
             Mutant(
@@ -143,11 +264,37 @@ def worst_answer(probabilities, truth):
                 'from_df(table[table["name"].str.startswith("train")], path',
                 "only a part of it",
             ),
+            Mutant("[3, 7]", "['three', 'seven']", "two digits"),
         ),
         others=(
             """
 dls_table = ImageDataLoaders.from_csv(path, valid_pct=0.2, seed=4321, num_workers=0)
 digits = ("3", "7")
+""",
+            """
+labels = pd.read_csv(path / "labels.csv")
+dls_table = ImageDataLoaders.from_df(
+    df=labels,
+    path=path.parent,
+    folder=path.name,
+    fn_col="name",
+    label_col="label",
+    seed=4321,
+    bs=32,
+    num_workers=0,
+)
+by_class = labels.assign(digit=[Path(name).parent.name for name in labels["name"]])
+digits = by_class.groupby("label")["digit"].agg(lambda names: names.mode()[0]).tolist()
+""",
+            """
+block = DataBlock(
+    blocks=(ImageBlock(), CategoryBlock()),
+    get_x=lambda row: path / row["name"],
+    get_y=ColReader("label"),
+    splitter=RandomSplitter(valid_pct=0.2, seed=4321),
+)
+dls_table = block.dataloaders(table, num_workers=0)
+digits = torch.tensor([3, 7])
 """,
         ),
     ),
@@ -169,6 +316,13 @@ digits = ("3", "7")
             ),
             Mutant("self.layers(x) + x", "x.add_(self.layers(x))", "in place"),
             Mutant("Sequential(*layers)", "Sequential(*layers[:1])", "does not know"),
+            # The truth is computed before the answer can change the layers.
+            Mutant(
+                "self.layers(x)",
+                "self.layers.apply(\n            lambda one: [p.data.zero_() for p in "
+                "one.parameters()]\n        )(x)",
+                "is not the ReLU",
+            ),
         ),
         others=(
             """
@@ -181,6 +335,27 @@ class Residual(torch.nn.Module):
         for step in self.steps:
             new = step(new)
         return (x + new).clamp(min=0)
+""",
+            """
+class Residual(torch.nn.Module):
+    def __init__(self, *layers):
+        super().__init__()
+        self.names = []
+        for number, layer in enumerate(layers):
+            self.add_module(f"step{number}", layer)
+            self.names.append(f"step{number}")
+
+    def forward(self, x):
+        out = x.clone()
+        for name in self.names:
+            out = getattr(self, name)(out)
+        total = torch.add(out, x)
+        return total.clamp(min=0)
+""",
+            """
+class Residual(torch.nn.Sequential):
+    def forward(self, x):
+        return torch.nn.functional.relu(super().forward(x.clone()).add(x))
 """,
         ),
     ),
@@ -215,6 +390,34 @@ def freeze_body(body):
     for norm in norms:
         norm.requires_grad_(True)
     return sum(p.numel() for p in body.parameters() if p.requires_grad)
+""",
+            """
+def norm_parameters(module):
+    '''Collect what belongs to a BatchNorm2d, going down through the children.'''
+    if isinstance(module, torch.nn.BatchNorm2d):
+        return {id(p) for p in (module.weight, module.bias) if p is not None}
+    found = set()
+    for child in module.children():
+        found |= norm_parameters(child)
+    return found
+
+
+def freeze_body(body):
+    free = norm_parameters(body)
+    numbers = 0
+    for parameter in body.parameters():
+        parameter.requires_grad = id(parameter) in free
+        if parameter.requires_grad:
+            numbers += math.prod(parameter.shape)
+    return numbers
+""",
+            """
+def freeze_body(body):
+    for name, p in body.named_parameters():
+        owner = body.get_submodule(name.rpartition(".")[0])
+        p.requires_grad = isinstance(owner, torch.nn.BatchNorm2d)
+    free = [p for p in body.parameters() if p.requires_grad]
+    return torch.nn.utils.parameters_to_vector(free).numel()
 """,
         ),
     ),
