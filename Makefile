@@ -86,6 +86,7 @@ execute: $(INSTALLED)  ## run chapters and store their outputs; CHAPTER=chapters
 lint: $(INSTALLED)  ## check the style of all code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/zizmor --offline --quiet .github
 
 format: $(INSTALLED)  ## format all code
 	$(BIN)/ruff check --fix-only .
