@@ -20,6 +20,11 @@ CASES = {
             Mutant("torch.tensor(grey)", "torch.tensor(grey.T)", "height comes before"),
             Mutant("/ 255", "/ grey.max()", "its own brightest pixel"),
             Mutant("torch.tensor(grey).float()", "torch.tensor(grey * 1.0)", "float32"),
+            Mutant(
+                "np.array(PILImageBW.create(file))",
+                "np.asarray(PILImage.create(file)).mean(axis=2)",
+                "weighs them as eyes do",
+            ),
         ),
         others=(
             """
@@ -27,6 +32,26 @@ def as_input(file):
     from PIL import Image
     from torchvision.transforms.functional import to_tensor
     return to_tensor(Image.open(file).convert("L")).unsqueeze(0).to(device)
+""",
+            """
+from torchvision.transforms import functional as tvf
+
+
+def as_input(file):
+    with open(file, "rb") as stream:
+        picture = PILImageBW.create(io.BytesIO(stream.read()))
+    return tvf.to_tensor(picture.convert("L")).unsqueeze(0)
+""",
+            """
+from torchvision.io import ImageReadMode, decode_image
+def as_input(file):
+    grey = decode_image(str(file), ImageReadMode.RGB).float()
+    weights = torch.tensor([0.299, 0.587, 0.114])
+    return torch.einsum("chw,c->hw", grey, weights).div(255)[None, None]
+""",
+            """
+def as_input(file):
+    return ToTensor()(PILImageBW.create(file)).unsqueeze(0).float() / 255.0
 """,
         ),
     ),
@@ -42,6 +67,11 @@ def as_input(file):
                 "the mean of two accuracies",
             ),
             Mutant("~is3[7]", "is3[7]", "that are called a 3"),
+            Mutant(
+                "distance(some, templates[3]) < distance(some, templates[7])",
+                "mae(some, templates[3]) < mae(some, templates[7])",
+                "which another distance gives",
+            ),
         ),
         others=(
             """
@@ -56,6 +86,34 @@ def accuracy_3_or_7(distance, pictures, templates):
         near = distance(pictures[digit], templates[digit])
         right += (near < distance(pictures[digit], templates[other])).sum()
     return right / sum(map(len, pictures.values()))
+""",
+            """
+def mae(pictures, template):
+    length = torch.linalg.vector_norm(pictures - template, ord=1, dim=(-2, -1))
+    return length / template.numel()
+
+
+def accuracy_3_or_7(distance, pictures, templates):
+    names = torch.tensor(list(templates))
+    right = total = 0
+    for digit in pictures:
+        far = torch.stack([distance(pictures[digit], t) for t in templates.values()])
+        guesses = names[far.argmin(dim=0).cpu()]
+        right += int((guesses == digit).sum())
+        total += len(guesses)
+    return right / total
+""",
+            """
+def mae(pictures, template):
+    return (pictures - template).abs().mean((-1, -2))
+
+
+def accuracy_3_or_7(distance, pictures, templates):
+    hits = []
+    for digit, batch in pictures.items():
+        is_3 = distance(batch, templates[3]) < distance(batch, templates[7])
+        hits.append(is_3 if digit == 3 else ~is_3)
+    return torch.cat(hits).float().mean().item()
 """,
         ),
     ),
@@ -75,6 +133,20 @@ def flattened(side, channels):
         n_in = n_out
     return torch.tensor(body(torch.zeros(1, 1, side, side)).numel())
 """,
+            """
+def flattened(side, channels):
+    picture = torch.zeros(1, 1, side, side, device="meta")
+    before = 1
+    for after in channels:
+        conv = nn.Conv2d(before, after, 3, padding=1, device="meta")
+        picture = F.max_pool2d(conv(picture), 2)
+        before = after
+    return picture.flatten(1).shape[1]
+""",
+            """
+def flattened(side, channels):
+    return channels[-1] * (side >> len(channels)) ** 2
+""",
         ),
     ),
     "ex-stop": Case(
@@ -84,6 +156,7 @@ def flattened(side, channels):
             Mutant('Cancel("fit")', 'Cancel("epoch")', "which is over already"),
             Mutant("values[-1][-1]", "values[-1][0]", "as the training loss"),
             Mutant("values[-1][-1] <", "values[-1][-1] >", "not below the limit"),
+            Mutant('raise Cancel("fit")', 'Cancel("fit")', "the training went on for"),
         ),
         others=(
             """
@@ -96,6 +169,33 @@ class StopBelow(TinyCallback):
     def after_epoch(self):
         rows = self.learn.recorder.values
         if len(rows) and min(row[1] for row in rows) < self.value:
+            raise Cancel("fit")
+""",
+            """
+class StopBelow(TinyCallback):
+    def __init__(self, limit):
+        self.limit = limit
+        self.order = TinyRecorder.order + 1
+
+    def __call__(self, event):
+        super().__call__(event)
+        if event != "after_epoch":
+            return
+        *_, (_train_loss, valid_loss) = self.learn.recorder.values
+        if valid_loss >= self.limit:
+            return
+        raise Cancel("fit")
+""",
+            """
+class StopBelow(TinyCallback):
+    order = TinyRecorder.order
+
+    def __init__(self, limit):
+        self.limit = limit
+
+    def after_epoch(self):
+        validation = self.learn.recorder.total / self.learn.recorder.samples
+        if validation < self.limit:
             raise Cancel("fit")
 """,
         ),
@@ -143,6 +243,39 @@ class Clip(TinyCallback):
         for gradient in gradients:
             gradient.mul_((self.most / norm).clamp(max=1))
 """,
+            """
+class Clip(TinyCallback):
+    order = 5
+
+    def __init__(self, max_norm):
+        super().__init__()
+        self.limit = float(max_norm)
+
+    def after_backward(self):
+        groups = self.learn.opt.param_groups
+        grads = [p.grad for g in groups for p in g["params"] if p.grad is not None]
+        length = torch.sqrt(sum((grad**2).sum() for grad in grads))
+        if length <= self.limit:
+            return
+        with torch.no_grad():
+            for grad in grads:
+                grad *= self.limit / (length + 1e-6)
+""",
+            """
+class Clip(TinyCallback):
+    def __init__(self, max_norm):
+        self.max_norm = max_norm
+
+    def after_backward(self):
+        parameters = [p for p in self.learn.model.parameters() if p.grad is not None]
+        flat = nn.utils.parameters_to_vector([p.grad for p in parameters])
+        if flat.norm() > self.max_norm:
+            for p in parameters:
+                p.grad = nn.functional.normalize(flat, dim=0, eps=1e-9)[
+                    : p.numel()
+                ].view_as(p) * self.max_norm
+                flat = flat.roll(-p.numel())
+""",
         ),
     ),
     "ex-flat": Case(
@@ -164,6 +297,21 @@ def flat_cosine(t, top):
     weight = (1 + np.cos(phase)) / 2
     return torch.tensor(weight * top + (1 - weight) * top / 100_000).double()
 """,
+            """
+def flat_cosine(t, top):
+    if t <= 3 / 4:
+        return top
+    angle = math.pi * (4 * t - 3)
+    bottom = top * 1e-5
+    share = 0.5 + 0.5 * math.cos(angle)
+    return share * top + (1 - share) * bottom
+""",
+            """
+def flat_cosine(t, top):
+    t, top = torch.as_tensor(t), torch.as_tensor(top)
+    fallen = (1 - torch.cos(torch.pi * ((t - 0.75) / 0.25).clamp(0, 1))) / 2
+    return torch.lerp(top, top / 1e5, fallen)
+""",
         ),
     ),
     "ex-all-digits": Case(
@@ -180,6 +328,7 @@ def flat_cosine(t, top):
             Mutant("before_validate", "before_batch", "validation count once"),
             Mutant("if not self.learn.training:", "if True:", "of the training too"),
             Mutant("argmax(dim=1)", "argmax(dim=0)", "stand in a row"),
+            Mutant("self.learn.yb)", "self.learn.labels)", "no attribute 'labels'"),
         ),
         others=(
             """
@@ -195,6 +344,40 @@ class Accuracy(TinyCallback):
             self.right += (predicted == self.learn.yb).sum()
             self.total += self.learn.yb.numel()
             self.value = self.right / self.total
+""",
+            """
+class Accuracy(TinyCallback):
+    def before_validate(self):
+        self.preds, self.targets = [], []
+
+    def after_batch(self):
+        if not self.learn.training:
+            self.preds.append(self.learn.pred)
+            self.targets.append(self.learn.yb)
+
+    def after_epoch(self):
+        preds, targets = torch.cat(self.preds), torch.cat(self.targets)
+        self.value = (preds.argmax(1) == targets).float().mean().item()
+""",
+            """
+class Accuracy(TinyCallback):
+    order = 20
+
+    def __init__(self):
+        self.value = float("nan")
+        self.hits = np.array([], dtype=bool)
+
+    def __call__(self, event):
+        learn = self.learn
+        match event:
+            case "before_validate":
+                self.hits = np.array([], dtype=bool)
+            case "after_pred" if not learn.model.training:
+                guess = learn.pred.detach().cpu().numpy().argmax(axis=-1)
+                truth = learn.yb.detach().cpu().numpy()
+                self.hits = np.concatenate([self.hits, guess == truth])
+            case "after_validate":
+                self.value = float(np.mean(self.hits))
 """,
         ),
     ),
