@@ -105,11 +105,13 @@ def _within(seconds, run):
                 while not ended:
                     SLEEP(1e-4)
                 _raise_in(thread, None)
-                return
+                break
             except TimeUpError:
                 continue
+        watcher.join()
 
-    threading.Thread(target=watch, daemon=True).start()
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
     try:
         try:
             return run()

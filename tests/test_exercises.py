@@ -423,6 +423,10 @@ CHANGES = [
         "torch.are_deterministic_algorithms_enabled()",
     ),
     (
+        "torch.utils.deterministic.fill_uninitialized_memory ^= True",
+        "torch.utils.deterministic.fill_uninitialized_memory",
+    ),
+    (
         "torch.backends.cudnn.benchmark ^= True",
         "torch.backends.cudnn.benchmark",
     ),
@@ -636,6 +640,13 @@ def test_exercise_can_have_a_limit_of_its_own(tried, monkeypatch):
     monkeypatch.delenv("COURSE_CHECK_SECONDS")
     said = tried("def answer():\n    while 1: pass", called, seconds=0.2)
     assert said.startswith("not finished after 0.2 s")
+
+
+@pytest.mark.parametrize("source", ["1", "..."])
+def test_nothing_watches_after_a_check(source, tried):
+    threads = threading.enumerate()
+    tried(f"answer = {source}", anything)
+    assert threading.enumerate() == threads
 
 
 @pytest.mark.parametrize("seconds", ["a", "0", "-1", "nan", "inf"])
