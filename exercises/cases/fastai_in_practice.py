@@ -28,6 +28,18 @@ def needed(accuracy, chance):
     n = math.log(1 - chance) / math.log(accuracy)
     return torch.tensor(math.ceil(round(n, 9)))
 """,
+            """
+def needed(accuracy, chance):
+    return int(np.ceil(np.log(1 - chance) / np.log(accuracy)))
+""",
+            """
+def needed(accuracy, chance):
+    all_right = 1.0
+    for pictures in itertools.count(1):
+        all_right *= accuracy
+        if 1 - all_right >= chance:
+            return pictures
+""",
         ),
     ),
     "ex-steep": Case(
@@ -44,6 +56,23 @@ def needed(accuracy, chance):
 def steepest(lrs, losses):
     slopes = np.gradient(losses, np.log10(lrs))
     return torch.tensor(min(zip(slopes, lrs, strict=True))[1])
+""",
+            """
+def steepest(lrs, losses):
+    best_rate, best_slope = None, math.inf
+    points = list(zip(lrs.tolist(), losses.tolist()))
+    for (rate, loss), (next_rate, next_loss) in itertools.pairwise(points):
+        slope = (next_loss - loss) / math.log(next_rate / rate)
+        if slope < best_slope:
+            best_rate, best_slope = rate, slope
+    return best_rate
+""",
+            """
+def steepest(lrs, losses):
+    logs = np.log(lrs)
+    slopes = [(b - a) / (d - c) for a, b, c, d in
+              zip(losses, losses[1:], logs, logs[1:], strict=False)]
+    return float(lrs[1:][np.argmin(slopes)])
 """,
         ),
     ),
@@ -69,6 +98,18 @@ def confused_pairs(matrix):
     errors = matrix - np.diag(np.diag(matrix))
     return dict(zip(zip(*errors.nonzero()), errors[errors > 0]))
 """,
+            """
+def confused_pairs(matrix):
+    return {(i, j): n for (i, j), n in np.ndenumerate(matrix) if i != j and n > 0}
+""",
+            """
+def confused_pairs(matrix):
+    wrong = matrix.copy()
+    np.fill_diagonal(wrong, 0)
+    rows, columns = wrong.nonzero()
+    pairs = zip(rows.tolist(), columns.tolist())
+    return dict(zip(pairs, wrong[rows, columns].tolist()))
+""",
         ),
     ),
     "ex-parity": Case(
@@ -85,6 +126,11 @@ def confused_pairs(matrix):
             Mutant("items=True", "items=True, largest=False", "nine best answers"),
             Mutant("[parent_label(file)", "[odd_or_even(file)", "which digits they"),
             Mutant("[parent_label(file)", "[file.stem", "which is no digit"),
+            Mutant(
+                "[parent_label(file) for file",
+                "[(9, 0)[file is None] for file",
+                "list the digits",
+            ),
         ),
         others=(
             """
@@ -102,6 +148,29 @@ with parity.no_logging():
 *_, losses = parity.get_preds(with_loss=True)
 wrong = [int(dls.valid.items[i].parent.name) for i in losses.topk(9).indices]
 """,
+            """
+def odd_or_even(file):
+    return ("even", "odd")[int(file.parent.name) % 2]
+
+
+seed_everything()
+tenth = get_image_files(untar_data(URLs.MNIST, base=data.fastai_home()) / "training")
+parity_dls = ImageDataLoaders.from_path_func(
+    tenth[0].parents[2], tenth.sorted()[::10], odd_or_even, bs=32, num_workers=0,
+    device=device,
+)
+# fastai cannot turn the outputs for this loss into probabilities.
+parity = vision_learner(
+    parity_dls, "test_resnet", pretrained=False, loss_func=nn.CrossEntropyLoss()
+)
+with parity.no_logging():
+    parity.fit_one_cycle(2, 5e-3)
+outputs, targets = parity.get_preds()
+losses = F.cross_entropy(TensorBase(outputs), targets, reduction="none")
+worst = np.argsort(losses.numpy())[::-1][:9]
+wrong = torch.tensor([int(parity_dls.valid_ds.items[i].parent.name) for i in worst])
+parity.opt = None
+""",
         ),
     ),
     "ex-architecture": Case(
@@ -116,6 +185,7 @@ wrong = [int(dls.valid.items[i].parent.name) for i in losses.topk(9).indices]
             ),
             Mutant("(dls, arch,", '(dls, "test_resnet",', "as the argument `arch`"),
             Mutant("body(images)", "body(images[0])", "wants a batch"),
+            Mutant("images, _ = ", "images, _, _ = ", "not enough values to unpack"),
         ),
         others=(
             """
@@ -123,6 +193,24 @@ def features(dls, arch):
     body = vision_learner(dls, arch, pretrained=False).model[0].to(device)
     x, *_ = next(iter(dls.valid))
     return list(body(x.as_subclass(torch.Tensor)).detach().size())[-3:]
+""",
+            """
+def features(dls, arch):
+    learn = vision_learner(dls, arch, normalize=False, pretrained=False)
+    pictures, *_ = first(dls.valid)
+    learn.model.to(pictures.device)
+    learn.model.eval()
+    with hook_output(learn.model[0]) as hook, torch.inference_mode():
+        learn.model(pictures)
+        _, channels, height, width = hook.stored.shape
+    return channels, height, width
+""",
+            """
+def features(dls, arch):
+    body = vision_learner(dls, arch, pretrained=False).model[0].eval()
+    x = dls.one_batch()[0]
+    with torch.no_grad():
+        return tuple(body.to(x.device)(x).shape[1:])
 """,
         ),
     ),
@@ -146,6 +234,18 @@ def features(dls, arch):
                 "left in the model",
             ),
             Mutant(".sum(dim=1)).detach()", ".sum(dim=1))", "part of the graph"),
+            Mutant(
+                "model.eval()",
+                "model.eval()\n    model[1].register_forward_pre_hook(lambda *_: None)",
+                "left in the model",
+            ),
+            Mutant("dim=(2, 3)", "dim=(2, 4)", "Dimension out of range"),
+            # The truth is computed from a copy.
+            Mutant(
+                "model.eval()",
+                "model.eval()\n    [p.data.mul_(2) for p in model.parameters()]",
+                "not those of Grad-CAM",
+            ),
         ),
         others=(
             """
@@ -157,6 +257,36 @@ def grad_cam(model, x):
     weights = maps.grad.flatten(2).mean(dim=2)
     with torch.no_grad():
         return torch.einsum("nc,nchw->nhw", weights, maps).clamp(min=0)
+""",
+            """
+def grad_cam(model, x):
+    model.eval()
+    caught = hook_output(model[0], detach=True)
+    try:
+        with torch.no_grad():
+            winner = int(model(x)[0].argmax())
+        maps = caught.stored.clone().requires_grad_(True)
+    finally:
+        caught.remove()
+    with torch.enable_grad():
+        logit = model[1](maps)[0, winner]
+        gradient = torch.autograd.grad(outputs=logit, inputs=maps)[0]
+    alpha = gradient[0].flatten(1).mean(dim=1)
+    cam = torch.einsum("c,chw->hw", alpha, maps.detach()[0])
+    return F.relu(cam).unsqueeze(0).detach()
+""",
+            """
+def grad_cam(model, x):
+    training = model.training
+    model.eval()
+    kept = {}
+    hook = model[0].register_forward_hook(lambda *given: kept.update(maps=given[2]))
+    logits = model(x)
+    hook.remove()
+    model.train(training)
+    (gradient,) = torch.autograd.grad(logits[0, logits[0].argmax()], kept["maps"])
+    cam = sum(g.mean() * m for g, m in zip(gradient[0], kept["maps"][0], strict=True))
+    return cam.clamp(min=0)[None].detach()
 """,
         ),
     ),
@@ -172,6 +302,16 @@ def grad_cam(model, x):
         others=(
             """
 doubts = list("abcefh")
+""",
+            """
+says_nothing_else = {
+    "D": "the same pictures, many, and not used for a choice",
+    "G": "the same order for both",
+}
+doubts = {letter for letter in "ABCDEFGH" if letter not in says_nothing_else}
+""",
+            """
+doubts = "A B C E F H".split()
 """,
         ),
     ),
