@@ -176,6 +176,21 @@ def _originals():
             _put(owner, name, now)
 
 
+@contextlib.contextmanager
+def patches_undone():
+    """Undo what the block has replaced; what a checker replaced before it stays so."""
+    before = {(owner, name): now for owner, name, now, _ in _replaced()}
+    try:
+        yield
+    finally:
+        for owner, name, now, original in _replaced():
+            was = before.pop((owner, name), original)
+            if now is not was:
+                _put(owner, name, was)
+        for (owner, name), was in before.items():  # the block has put originals there
+            _put(owner, name, was)
+
+
 def _put(owner, name, value):
     if value is _GONE:
         delattr(owner, name)

@@ -26,7 +26,7 @@ from functools import cache
 import numpy as np
 import torch
 
-from helpers._guard import TimeUpError, guarded, interrupts
+from helpers._guard import TimeUpError, guarded, interrupts, patches_undone
 
 CHECKERS = "first_tensor_exercises"
 # How a module of checkers registers one.
@@ -137,7 +137,8 @@ def call_as_is(function, *args, **kwargs):
     list has to stay as it was. The function can change anything, so compute what you
     expect before. The result is treated as `call` does.
     """
-    result = function(*args, **kwargs)
+    with patches_undone():
+        result = function(*args, **kwargs)
     if result is ...:
         raise NotSolvedError
     if result is None:

@@ -392,6 +392,25 @@ def test_what_a_cell_has_replaced_does_not_judge(tried, monkeypatch):
     assert not hasattr(torch, "ones_like")
 
 
+def test_what_an_answer_replaces_when_it_is_called_does_not_judge(tried, monkeypatch):
+    def checker(answer):
+        # A checker may watch or imitate a function; that outlives the call.
+        with monkeypatch.context() as imitated:
+            imitated.setattr(torch, "numel", lambda _: 7)
+            got = call(answer)
+            assert torch.numel(got) == 7
+        require(torch.allclose(got, torch.ones(2)), "no ones.")
+
+    source = (
+        "import torch\ndef answer():\n"
+        "    torch.allclose = lambda *_, **__: True\n"
+        "    torch.numel = len\n"
+        "    return torch."
+    )
+    assert tried(f"{source}zeros(2)", checker) == "not yet. no ones."
+    assert tried(f"{source}ones(2)", checker) == "right. a fact."
+
+
 CHANGES = [
     ("torch.allclose = lambda *_, **__: True", "torch.allclose"),
     (
