@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import inspect
 import logging
 import random
 import tempfile
@@ -33,9 +34,10 @@ def _quietly():
         logger.setLevel(level)
 
 
-def _trainer(max_epochs):
+def _trainer(max_epochs, **options):
     return L.Trainer(
         max_epochs=max_epochs,
+        **options,
         accelerator="cpu",
         devices=1,
         logger=False,
@@ -112,12 +114,16 @@ def steps(steps):
             "down.",
         )
         require(
+            found * epochs != expected,
+            f"{asked} you count the steps of one epoch.",
+        )
+        require(
             found != -(-epochs * 4000 // batch_size) or found == expected,
             f"{asked} there are {expected} steps, not {found:.0f}: a smaller batch "
             "ends each epoch, not only the last one.",
         )
         require(
-            found == expected or 4000 % batch_size,
+            found <= expected or 4000 % batch_size,
             f"{asked} nothing remains for a smaller batch: {expected} steps, not "
             f"{found:.0f}.",
         )
@@ -131,7 +137,8 @@ def steps(steps):
     "ex-own-classifier",
     hint="four methods besides `__init__`: `forward`, `training_step`, "
     "`validation_step` and `configure_optimizers`; `LitDigits` has all of them.",
-    shown="No line of the class names a device, so a trainer may put it on any.",
+    shown="A training step computes where its batch is, so a trainer may put the class "
+    "on any device.",
 )
 @_quietly()
 def own(LitMLP):
@@ -175,13 +182,41 @@ def own(LitMLP):
         f"The network has {counted:,} parameters; 784 inputs, 128 hidden units and 10 "
         "outputs make 101,770.",
     )
+    _check_relu(module)
     _check_loss(module, inputs, labels, outputs)
     _check_accuracy(module, inputs, outputs)
     _check_training(module)
 
 
+def _check_relu(module):
+    """Refuse a network that is curved; with ReLU it is straight, piece by piece."""
+    exact = copy.deepcopy(module).double()
+    start, way = torch.rand(2, 1, 28, 28, dtype=torch.double)
+    times = torch.linspace(0, 1, 2001, dtype=torch.double).reshape(-1, 1, 1, 1)
+    try:
+        with torch.no_grad():
+            along = exact(start + times * way)
+    except RuntimeError:
+        return  # it insists on float32, and then rounding hides a curve
+    curved = along.diff(n=2, dim=0).abs().median()
+    require(
+        curved < 1e-11,
+        "The activation is not ReLU: between its kinks a network with ReLU is linear, "
+        "and yours is curved.",
+    )
+
+
+def _training_step(module, *batch):
+    """Call `training_step` as a trainer does, with a number of the batch or without."""
+    try:
+        inspect.signature(module.training_step).bind(batch, 0)
+    except TypeError:
+        return module.training_step(batch)
+    return module.training_step(batch, 0)
+
+
 def _check_loss(module, inputs, labels, outputs):
-    loss = module.training_step((inputs, labels), 0)
+    loss = _training_step(module, inputs, labels)
     loss = loss["loss"] if isinstance(loss, dict) else loss
     require(
         loss is not None,
@@ -205,7 +240,7 @@ def _check_loss(module, inputs, labels, outputs):
     # What is moved to a device by name cannot be moved back from one without data.
     named, elsewhere = False, (inputs.to("meta"), labels.to("meta"))
     try:
-        copy.deepcopy(module).to("meta").training_step(elsewhere, 0)
+        _training_step(copy.deepcopy(module).to("meta"), *elsewhere)
     except Exception as error:
         named = "copy out of meta" in str(error)
     require(
@@ -222,13 +257,15 @@ def _check_accuracy(module, inputs, outputs):
     labels = (guessed + wrong) % 10
     loader = DataLoader(TensorDataset(inputs, labels), 50)
     with explain(MisconfigurationException, "`LitMLP` has no `validation_step`."):
-        (logged,) = _trainer(1).validate(module, loader, verbose=False) or ({},)
+        trainer = _trainer(1)
+        trainer.validate(module, loader, verbose=False)
+    logged = trainer.callback_metrics
     require(
         "valid_accuracy" in logged,
         "Nothing is logged as `valid_accuracy`: no number appears in a log that "
         "`self.log` was not given.",
     )
-    found, expected = logged["valid_accuracy"], (~wrong).float().mean().item()
+    found, expected = float(logged["valid_accuracy"]), (~wrong).float().mean().item()
     by_class = MulticlassAccuracy(10)(guessed, labels).item()
     require(
         abs(found - by_class) > 1e-4 or abs(found - expected) < 1e-4,
@@ -280,11 +317,15 @@ def schedule(Scheduled):
     inputs, labels = _easy_digits(240)
     loader = DataLoader(TensorDataset(inputs, labels), 4)
     module, trainer = Scheduled(), _trainer(1)
-    with explain(
-        ValueError,
-        "The training has 60 steps, and the schedule stops before: see `total_steps`.",
-    ):
+    try:
         trainer.fit(module, loader)
+    except ValueError as error:
+        require(
+            "Tried to step" not in str(error),
+            "The training has 60 steps, and the schedule stops before: see "
+            "`total_steps`.",
+        )
+        raise
     with explain(AttributeError, "The module has no list `rates`."):
         rates = [float(rate) for rate in module.rates]
     require(
@@ -300,6 +341,11 @@ def schedule(Scheduled):
         max(rates) > min(rates),
         "The rate is the same at all 60 steps: Lightning moves a schedule once an "
         "epoch, unless you name another interval.",
+    )
+    require(
+        getattr(Scheduled(), "rates", None) is not module.rates,
+        "All modules share one list `rates`, which belongs to the class. Make it in a "
+        "method.",
     )
     optimizer = torch.optim.Adam([nn.Parameter(torch.zeros(1))])
     reference = torch.optim.lr_scheduler.OneCycleLR(
@@ -340,12 +386,13 @@ def schedule(Scheduled):
 )
 @_quietly()
 def callback(CountSamples):
-    for _ in range(2):
+    for stopped in (False, True):
         # Of at least 8: twice the batches of three epochs are fewer than the samples.
         batch_size, epochs = random.randint(8, 10), random.randint(2, 3)
         batches = random.randint(4, 6)
         samples = batches * batch_size - random.randint(1, 4)
-        counter, trainer = CountSamples(), _trainer(epochs)
+        limit = {"limit_train_batches": batches - 1} if stopped else {}
+        counter, trainer = CountSamples(), _trainer(epochs, **limit)
         require(isinstance(counter, L.Callback), "`CountSamples` is not a callback.")
         trainer.callbacks.append(counter)
         trainer.fit(_Small(), _small_loader(samples, batch_size), _small_loader(11, 3))
@@ -358,6 +405,13 @@ def callback(CountSamples):
             f"In {epochs} epochs with {samples} training pictures in batches of "
             f"{batch_size}, you counted {seen}"
         )
+        if stopped:
+            require(
+                seen == (batches - 1) * batch_size * epochs,
+                f"{asked}, although the trainer was told to take only {batches - 1} "
+                "batches an epoch: count what goes through the network.",
+            )
+            break
         require(seen != batches * epochs, f"{asked}: these are the batches.")
         require(
             seen != 2 * batches * epochs,
@@ -393,17 +447,35 @@ def resume(continue_from):
     total = early + more
     _trainer(total).fit(straight, loader)
     _trainer(total).fit(anew, loader)
+    ends = _weights(straight), _weights(anew)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "begun.ckpt"
         trainer = _trainer(early)
         trainer.fit(begun, loader)
         trainer.save_checkpoint(path)
-        resumed = call_as_is(continue_from, path, fresh, loader, total)
+        for source, kind in (loader, "a loader"), (_Data(loader), "a data module"):
+            model = copy.deepcopy(fresh)
+            resumed = call_as_is(continue_from, path, model, source, total)
+            asked = f"Continued with {kind} after {early} epochs, up to {total}"
+            _check_resumed(resumed, model, loader, total, *ends, asked)
+
+
+class _Data(L.LightningDataModule):
+    """A data module around a loader."""
+
+    def __init__(self, loader):
+        super().__init__()
+        self.loader = loader
+
+    def train_dataloader(self):
+        return self.loader
+
+
+def _check_resumed(resumed, fresh, loader, total, straight, anew, asked):
     require(isinstance(resumed, L.Trainer), "The result is not a trainer.")
-    asked = f"Continued after {early} epochs, up to {total}"
     taken = sum(name.startswith("step") for name in fresh.calls)
     require(
-        not torch.allclose(_weights(fresh), _weights(anew), atol=1e-5),
+        not torch.allclose(_weights(fresh), anew, atol=1e-5),
         f"{asked}, the model has the weights of a training that began anew: the file "
         "was never read.",
     )
@@ -423,7 +495,7 @@ def resume(continue_from):
         f"{total * len(loader)}.",
     )
     require(
-        torch.allclose(_weights(fresh), _weights(straight), atol=1e-4),
+        torch.allclose(_weights(fresh), straight, atol=1e-4),
         f"{asked}, the weights are not those of an uninterrupted training.",
     )
 
@@ -461,13 +533,14 @@ def order(HookedTrainer):
         f"{asked} the order is {', '.join(ours.calls)}; that of `L.Trainer` is "
         "another one.",
     )
+    same = torch.allclose(_weights(ours), _weights(theirs), atol=1e-4)
     require(
-        ours.optimizers_made == 1,
+        same or ours.optimizers_made == 1,
         "The order is right, and the weights are not: each epoch makes a new "
         "optimizer, which has forgotten the steps before.",
     )
     require(
-        torch.allclose(_weights(ours), _weights(theirs), atol=1e-4),
+        same,
         "The order is right, but the weights are not those that `L.Trainer` finds: "
         "what happens to the gradients of the batch before?",
     )

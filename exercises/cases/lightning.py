@@ -16,6 +16,7 @@ CASES = {
                 "(4000 // batch_size + 1)",
                 "nothing remains for a smaller batch",
             ),
+            Mutant("epochs * -(", "1 * -(", "the steps of one epoch"),
         ),
         others=(
             """
@@ -24,6 +25,22 @@ import math
 
 def steps(epochs, batch_size):
     return torch.tensor(sum(math.ceil(4000 / batch_size) for _ in range(epochs)))
+""",
+            """
+def steps(epochs, batch_size):
+    '''Count them, batch by batch.'''
+    count = 0
+    for _ in range(epochs):
+        left = 4_000
+        while left > 0:
+            left -= batch_size
+            count += 1
+    return count
+""",
+            """
+def steps(epochs, batch_size):
+    pictures = torch.empty(4000, 0)
+    return epochs * len(DataLoader(pictures, batch_size=batch_size))
 """,
         ),
     ),
@@ -59,6 +76,8 @@ def steps(epochs, batch_size):
                 'F.cross_entropy(self(inputs.to("cpu")), targets)',
                 "names a device",
             ),
+            Mutant("nn.ReLU()", "nn.Tanh()", "is not ReLU"),
+            Mutant("nn.ReLU()", "nn.GELU()", "is not ReLU"),
         ),
         others=(
             """
@@ -84,6 +103,89 @@ class LitMLP(L.LightningModule):
     def configure_optimizers(self):
         return [torch.optim.AdamW(self.parameters(), lr=2e-3)]
 """,
+            """
+class LitMLP(L.LightningModule):
+    '''Two layers as attributes; a metric gathers the right answers.'''
+
+    def __init__(self):
+        super().__init__()
+        self.hidden = nn.Linear(in_features=784, out_features=128)
+        self.output = nn.Linear(in_features=128, out_features=10)
+        self.valid_accuracy = MulticlassAccuracy(num_classes=10, average="micro")
+
+    def forward(self, pictures):
+        flat = pictures.reshape(pictures.shape[0], -1)
+        return self.output(self.hidden(flat).clamp(min=0))
+
+    def training_step(self, batch):
+        log_probabilities = F.log_softmax(self(batch[0]), dim=1)
+        return F.nll_loss(log_probabilities, batch[1])
+
+    def validation_step(self, batch):
+        logits = self(batch[0])
+        self.valid_accuracy.update(logits, batch[1])
+        self.log(
+            "valid_accuracy", self.valid_accuracy, on_step=False, on_epoch=True
+        )
+
+    def configure_optimizers(self):
+        groups = [
+            {"params": self.hidden.parameters()},
+            {"params": self.output.parameters()},
+        ]
+        return {"optimizer": torch.optim.Adam(groups, lr=2e-3)}
+""",
+            """
+class LitMLP(L.LightningModule):
+    def __init__(self, hidden=128):
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Flatten(), nn.Linear(28 * 28, hidden), nn.ReLU(), nn.Linear(hidden, 10)
+        )
+        self.loss = nn.CrossEntropyLoss()
+
+    def forward(self, x):
+        return self.net(x)
+
+    def training_step(self, batch, batch_idx):
+        x, y = batch
+        return self.loss(self(x), y)
+
+    def validation_step(self, batch, batch_idx):
+        x, y = batch
+        right = self(x).argmax(dim=1) == y
+        self.log("valid_accuracy", right.float().mean(), batch_size=len(y))
+
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters())
+""",
+            """
+class LitMLP(L.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.LazyLinear(128)
+        self.last = nn.Linear(128, 10)
+        self(torch.zeros(1, 1, 28, 28))
+
+    def forward(self, pictures):
+        return self.last(torch.relu(self.first(pictures.flatten(1))))
+
+    def training_step(self, batch):
+        return F.cross_entropy(self(batch[0]), batch[1])
+
+    def on_validation_epoch_start(self):
+        self.right = self.seen = 0
+
+    def validation_step(self, batch, batch_idx):
+        self.right += (self(batch[0]).argmax(dim=1) == batch[1]).sum().item()
+        self.seen += len(batch[1])
+
+    def on_validation_epoch_end(self):
+        self.log("valid_accuracy", self.right / self.seen)
+
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters(), 1e-3, betas=(0.9, 0.99))
+""",
         ),
     ),
     "ex-schedule": Case(
@@ -99,6 +201,16 @@ class LitMLP(L.LightningModule):
             Mutant("max_lr=0.01", "max_lr=0.1", "The largest rate is"),
             Mutant("total_steps=60", "total_steps=30", "stops before"),
             Mutant("total_steps=60", "total_steps=120", "made for more steps"),
+            Mutant(
+                "    def configure_optimizers(self):\n        self.rates = []\n",
+                "    rates = []\n\n    def configure_optimizers(self):\n",
+                "belongs to the class",
+            ),
+            Mutant(
+                "scheduler = one_cycle",
+                "int('a')\n        scheduler = one_cycle",
+                "Your code stopped at `int('a')`",
+            ),
         ),
         others=(
             """
@@ -118,6 +230,49 @@ class Scheduled(LitMLP):
         self.rates.append(self.lr_schedulers().get_last_lr()[0])
         return super().training_step(batch, batch_idx)
 """,
+            """
+class Scheduled(LitMLP):
+    def __init__(self):
+        super().__init__()
+        self.rates = []
+
+    def on_before_optimizer_step(self, optimizer):
+        self.rates.append(optimizer.param_groups[0]["lr"])
+
+    def configure_optimizers(self):
+        optimizer = super().configure_optimizers()
+        scheduler = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, max_lr=0.01, total_steps=60
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+""",
+            """
+from torch.optim.lr_scheduler import OneCycleLR
+
+
+class Scheduled(LitMLP):
+    '''The rate is read while the step's loss is computed.'''
+
+    def __init__(self, *args, peak=0.01, steps=60, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.peak, self.steps = peak, steps
+        self.rates = list()
+
+    def training_step(self, batch, batch_idx):
+        scheduler = self.lr_schedulers()
+        (rate,) = scheduler.get_last_lr()
+        self.rates.append(float(rate))
+        return super().training_step(batch, batch_idx)
+
+    def configure_optimizers(self):
+        adam = torch.optim.Adam(self.parameters(), lr=1e-4)
+        cycle = OneCycleLR(adam, self.peak, epochs=1, steps_per_epoch=self.steps)
+        config = dict(scheduler=cycle, interval="step", frequency=1, name="cycle")
+        return dict(optimizer=adam, lr_scheduler=config)
+""",
         ),
     ),
     "ex-count-samples": Case(
@@ -135,6 +290,13 @@ class Scheduled(LitMLP):
                 "+= len(batch[1])\n    on_validation_batch_end = on_train_batch_end\n",
                 "validation pictures are counted too",
             ),
+            Mutant(
+                "def on_train_batch_end(self, trainer, module, outputs, batch, "
+                "batch_idx):\n        self.seen += len(batch[1])",
+                "def on_train_epoch_end(self, trainer, module):\n"
+                "        self.seen += len(trainer.train_dataloader.dataset)",
+                "what goes through the network",
+            ),
         ),
         others=(
             """
@@ -148,6 +310,35 @@ class CountSamples(L.Callback):
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
         self.sizes.append(batch[0].shape[0])
+""",
+            """
+class CountSamples(L.Callback):
+    '''Note the size of each training batch; `seen` adds them up.'''
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    @property
+    def seen(self):
+        return sum(self.sizes)
+
+    def setup(self, trainer, pl_module, stage):
+        if stage == "fit":
+            self.sizes.clear()
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.sizes.append(batch[0].shape[0])
+""",
+            """
+class CountSamples(L.Callback):
+    seen = 0
+
+    def on_before_zero_grad(self, trainer, pl_module, optimizer):
+        self.seen += self.now
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.now = torch.tensor(batch[0].size(0))
 """,
         ),
     ),
@@ -163,6 +354,14 @@ class CountSamples(L.Callback):
             ),
             Mutant('"resumed", epochs', '"resumed", epochs + 2', "counts all epochs"),
             Mutant("return trainer", "return model", "not a trainer"),
+            Mutant(
+                "model, loader, ckpt", "model, datamodule=loader, ckpt", "Attribute"
+            ),
+            Mutant(
+                "trainer.fit(",
+                "assert len(loader)\n    trainer.fit(",
+                "Your code stopped at `assert len(loader)`",
+            ),
         ),
         others=(
             """
@@ -177,6 +376,33 @@ def continue_from(path, model, loader, epochs):
         enable_model_summary=False,
     )
     trainer.fit(model, train_dataloaders=loader, ckpt_path=str(path))
+    return trainer
+""",
+            """
+def continue_from(path, model, loader, epochs):
+    '''Resume from a file, with a trainer that writes nothing.'''
+    trainer = L.Trainer(
+        max_epochs=epochs,
+        accelerator="auto",
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=tempfile.mkdtemp(),
+    )
+    if isinstance(loader, L.LightningDataModule):
+        source = {"datamodule": loader}
+    else:
+        source = {"train_dataloaders": loader}
+    trainer.fit(model=model, ckpt_path=str(path), **source)
+    return trainer
+""",
+            """
+def continue_from(path, model, loader, epochs):
+    trainer = make_trainer("again", max_epochs=-1, enable_checkpointing=False)
+    trainer.fit_loop.max_epochs = epochs
+    trainer.fit(model, loader, ckpt_path=path)
     return trainer
 """,
         ),
@@ -245,6 +471,51 @@ class HookedTrainer(TinyTrainer):
             optimizer.step()
             if batch_idx == len(loader) - 1:
                 model.on_train_epoch_end()
+""",
+            """
+class _Announced:
+    '''A loader that tells a model when an epoch begins and ends.'''
+
+    def __init__(self, model, loader):
+        self.model, self.loader = model, loader
+
+    def __iter__(self):
+        self.model.on_train_epoch_start()
+        yield from self.loader
+        self.model.on_train_epoch_end()
+
+
+class HookedTrainer(TinyTrainer):
+    def fit(self, model, loader):
+        return super().fit(model, _Announced(model, loader))
+""",
+            """
+class HookedTrainer(TinyTrainer):
+    def fit(self, model, loader):
+        model.to(device)
+        self.optimizer = model.configure_optimizers()
+        while self.max_epochs > 0:
+            self.max_epochs -= 1
+            model.on_train_epoch_start()
+            for number, batch in enumerate(loader):
+                loss = model.training_step([one.to(device) for one in batch], number)
+                grads = torch.autograd.grad(loss, list(model.parameters()))
+                for p, grad in zip(model.parameters(), grads, strict=True):
+                    p.grad = grad
+                self.optimizer.step()
+            model.on_train_epoch_end()
+""",
+            """
+class HookedTrainer(TinyTrainer):
+    def fit(self, model, loader):
+        kept, make = model.to(device).configure_optimizers(), model.configure_optimizers
+        epochs, self.max_epochs = self.max_epochs, 1
+        for _ in range(epochs):
+            model.on_train_epoch_start()
+            make().zero_grad()
+            model.configure_optimizers = lambda: kept
+            super().fit(model, loader)
+            model.on_train_epoch_end()
 """,
         ),
     ),
