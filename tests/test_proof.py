@@ -299,6 +299,16 @@ def test_the_record_tells_what_a_notebook_took(course):
         assert 20 < took["peak_rss_mb"] < 2000
 
 
+def test_no_answer_is_endless_for_being_slow(course):
+    source = "import os\nprint(os.environ['COURSE_CHECK_SECONDS'])"
+    path = course.write("c", new_code_cell("print(3600)"))
+    notebook = read(path)
+    notebook.cells[0].source = source
+    nbformat.write(notebook, path)
+    status, _, output = course.validate("-k", "c.ipynb")
+    assert status == 0, output
+
+
 def test_a_kernel_that_dies_at_its_start_is_started_again(course, monkeypatch):
     (course.folder / "sitecustomize.py").write_text(
         "import os, pathlib, sys\n"

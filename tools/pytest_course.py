@@ -9,7 +9,7 @@ nbval runs notebooks under ``--nbval`` and compares the texts of outputs. Added 
   digest of all that the result depends on. With ``--changed`` a notebook whose digest
   is still that of its last success is not run again.
 - Under pytest-random-order the cells of a notebook stay in order.
-- A kernel that dies at its start is started once more.
+- A kernel that dies at its start is started once more, and the clock judges nothing.
 """
 
 import hashlib
@@ -63,15 +63,19 @@ STORED_WITH = {
 TOLERANCE = 1
 
 
-def once_more(start):
-    """Let a function that starts a kernel try again if that kernel dies at once.
+def patient(start):
+    """Let a function that starts a kernel bear what happens on a busy machine.
 
-    A kernel's ports are free when they are chosen; now and then somebody else has one
-    of them before the kernel does. See issue 487 of jupyter_client.
+    A kernel that dies at once is started once more. Its ports are free when they are
+    chosen, and now and then somebody else has one of them before the kernel does; see
+    issue 487 of jupyter_client. And a slow answer to an exercise counts as no endless
+    one.
     """
 
     @wraps(start)
     def start_kernel(*args, **options):
+        given = options.get("env", os.environ)
+        options["env"] = {"COURSE_CHECK_SECONDS": "3600"} | dict(given)
         try:
             return start(*args, **options)
         except RuntimeError:
@@ -80,7 +84,7 @@ def once_more(start):
     return start_kernel
 
 
-nbval.kernel.start_new_kernel = once_more(nbval.kernel.start_new_kernel)
+nbval.kernel.start_new_kernel = patient(nbval.kernel.start_new_kernel)
 
 
 def pytest_addoption(parser):
