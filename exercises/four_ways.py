@@ -1,7 +1,9 @@
 """Checkers for the exercises: four ways."""
 
+import contextlib
 import copy
 import random
+from functools import partial
 
 import fastai.callback.progress  # noqa: F401 - adds Learner.no_bar
 import torch
@@ -9,13 +11,16 @@ from fastai.callback.core import Callback
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.optimizer import SGD
+from fastai.optimizer import Optimizer as FastaiOptimizer
 from torch import nn
 from torch.nn import functional as F
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 from helpers.device import get_device
-from helpers.exercises import call, exercise, explain, require
+from helpers.exercises import WrongAnswerError, call, exercise, explain, require
+
+from .behaviour import made
 
 
 class _Loaders(DataLoaders):
@@ -44,6 +49,17 @@ def _gradient(model, inputs, targets):
     return nn.utils.parameters_to_vector(
         torch.autograd.grad(loss, list(model.parameters()))
     ).cpu()
+
+
+@contextlib.contextmanager
+def _explain_text(error, texts, misconception):
+    """Refuse the answer if the block raises `error` with one of the texts in it."""
+    try:
+        yield
+    except error as reason:
+        if any(text in str(reason) for text in texts):
+            raise WrongAnswerError(misconception) from reason
+        raise
 
 
 def _close(found, expected):
@@ -136,15 +152,28 @@ def accumulate(accumulate):
             _gradient(model, x, y)
             for x, y in zip(inputs.split(size), targets.split(size), strict=True)
         ]
-        sizes, waiting = [], []
+        chunks = [len(part) for part in inputs.chunk(size)]
+        sizes, done, waiting = [], [], []
 
-        def note(module, arguments, sizes=sizes, waiting=waiting):
+        def arrived(index, gradient, done=done):
+            done[index] = True
+
+        def before(layer, arguments, sizes=sizes, done=done, waiting=waiting):
             sizes.append(len(arguments[0]))
-            waiting.append(all(p.grad is None for p in module.parameters()))
+            waiting.append(not all(done))
 
-        with model.register_forward_pre_hook(note):
+        def after(layer, arguments, output, done=done):
+            if output.requires_grad:
+                output.register_hook(partial(arrived, len(done)))
+                done.append(False)
+
+        # Layers are called, however the model is: `model(x)` or `model.forward(x)`.
+        with (
+            model[0].register_forward_pre_hook(before),
+            model[-1].register_forward_hook(after),
+        ):
             accumulate(model, inputs, targets, size)
-        _check_parts(sizes, samples, size)
+        _check_parts(sizes, samples, size, chunks)
         gradients = [p.grad for p in model.parameters()]
         require(
             all(gradient is not None for gradient in gradients),
@@ -153,25 +182,26 @@ def accumulate(accumulate):
         found = torch.cat([gradient.flatten() for gradient in gradients]).cpu()
         _check_accumulated(found, whole, torch.stack(parts), samples, size)
         require(
-            not any(waiting[1:]),
-            "The gradient is right, but the second part went forward before the first "
+            not any(waiting),
+            "The gradient is right, but a part went forward before the one before it "
             "went backward: so the intermediate results of all parts are in memory "
             "together.",
         )
 
 
-def _check_parts(sizes, samples, size):
+def _check_parts(sizes, samples, size, chunks):
     asked = f"From {samples} samples in parts of {size} the model"
     require(sizes, f"{asked} saw nothing.")
     require(
         sizes != [samples],
         f"{asked} saw all at once, and that is what there is no memory for.",
     )
+    seen = f"{asked} saw parts of {', '.join(map(str, sizes))}"
     require(
-        max(sizes) <= size,
-        f"{asked} saw parts of {', '.join(map(str, sizes))}: `chunk` takes the number "
-        "of parts, `split` their size.",
+        sizes != chunks,
+        f"{seen}: `chunk` takes the number of parts, `split` their size.",
     )
+    require(max(sizes) <= size, f"{seen}, and some are larger than {size}.")
     require(
         sum(sizes) == samples,
         f"{asked} saw {sum(sizes)} samples.",
@@ -281,16 +311,18 @@ def shares(ddp_gradient, ratio):
 def shuffle(EpochSampler):
     size, seed = random.randint(30, 60), random.randint(0, 1000)
     sampler = EpochSampler(size, seed)
-    with explain(
-        (TypeError, NotImplementedError),
+    with _explain_text(
+        TypeError,
+        ["has no len()"],
         "`len` of the sampler fails: without `__len__` no engine knows how many "
         "batches there are.",
     ):
         length = len(sampler)
     require(length == size, f"For {size} samples `len` says {length}.")
     before = torch.get_rng_state()
-    with explain(
+    with _explain_text(
         TypeError,
+        ["non-iterator", "not iterable"],
         "`for` cannot go through the sampler: `__iter__` has to return an iterator, "
         "such as `iter` makes of a list.",
     ):
@@ -309,10 +341,12 @@ def shuffle(EpochSampler):
     require(first != sorted(first), "The samples come in their own order.")
     second = [int(index) for index in sampler]
     require(first != second, "Two epochs have the same order.")
+    torch.manual_seed(seed + 1)  # another program, which was seeded in another way
     again = EpochSampler(size, seed)
     require(
         [int(index) for index in again] == first,
-        "Two samplers with the same seed have different orders.",
+        "Two samplers with the same seed have different orders, or PyTorch's own seed "
+        "has a part in it.",
     )
     half = EpochSampler(size, seed)
     iterator = iter(half)
@@ -379,8 +413,9 @@ def callback(GradientNorms):
         cbs=watcher,
     )
     with (
-        explain(
+        _explain_text(
             (AttributeError, TypeError),
+            ["None"],
             "While it ran, something was missing: before the first backward pass the "
             "parameters have no gradient, `.grad` is None.",
         ),
@@ -425,15 +460,16 @@ def callback(GradientNorms):
 
 
 class _Recording:
-    """Cross-entropy that keeps the losses for which gradients are recorded."""
+    """Cross-entropy that keeps the losses that go backward, in their order."""
 
     def __init__(self):
         self.steps = []
 
     def __call__(self, outputs, targets):
         loss = F.cross_entropy(outputs, targets)
-        if torch.is_grad_enabled():
-            self.steps.append(loss.item())
+        if loss.requires_grad:
+            value = loss.item()
+            loss.register_hook(lambda _: self.steps.append(value))
         return loss
 
 
@@ -490,19 +526,31 @@ def fifth(functional_way):
     loader = DataLoader(TensorDataset(inputs, targets), 8)
     start = _network(nn.BatchNorm1d(6)).to(device)
     model, losses, used = copy.deepcopy(start), _Recording(), []
+    reference = copy.deepcopy(start)
+    expected = _momentum_sgd(reference, loader)
+    wrong_ways = {
+        text: _momentum_sgd(copy.deepcopy(start), loader, **options)
+        for text, options in WRONG_RULES.items()
+    }
     hook = register_optimizer_step_post_hook(lambda *_: used.append(1))
     try:
-        with explain(
-            RuntimeError,
-            "PyTorch refuses to change a weight in place while it records gradients: "
-            "do that under `torch.no_grad()`.",
+        with (
+            made(FastaiOptimizer) as of_fastai,
+            _explain_text(
+                RuntimeError,
+                ["leaf Variable that requires grad"],
+                "PyTorch refuses to change a weight in place while it records "
+                "gradients: do that under `torch.no_grad()`.",
+            ),
         ):
             functional_way(model, loader, loader, losses)
     finally:
         hook.remove()
-    require(not used, "An optimizer object of PyTorch took the steps.")
+    require(
+        not used and not of_fastai,
+        "An optimizer object of PyTorch or fastai is at work.",
+    )
     found = torch.tensor(losses.steps)
-    expected = _momentum_sgd(copy.deepcopy(start), loader)
     require(
         not all(map(torch.equal, start.parameters(), model.parameters())),
         "The weights of the model are what they were: `p = p - ...` gives a name to a "
@@ -510,11 +558,9 @@ def fifth(functional_way):
     )
     require(
         len(found) == len(expected),
-        f"In two epochs of {len(loader)} batches, {len(found)} losses were computed "
-        "with gradients.",
+        f"In two epochs of {len(loader)} batches, {len(found)} losses went backward.",
     )
-    for text, options in WRONG_RULES.items():
-        wrong = _momentum_sgd(copy.deepcopy(start), loader, **options)
+    for text, wrong in wrong_ways.items():
         require(not torch.allclose(found, wrong, atol=1e-5), text)
     step = (found - expected).abs().argmax()
     require(
@@ -522,8 +568,10 @@ def fifth(functional_way):
         f"The losses are not those of `torch.optim.SGD`: at step {step} "
         f"{found[step]:.4f} instead of {expected[step]:.4f}.",
     )
-    _momentum_sgd(start, loader)
-    ends = [nn.utils.parameters_to_vector(one.parameters()) for one in (start, model)]
+    ends = [
+        nn.utils.parameters_to_vector(one.parameters()).cpu()
+        for one in (reference, model)
+    ]
     require(
         torch.allclose(*ends, atol=1e-5),
         "All losses are right, the weights after the last step are not.",
@@ -544,19 +592,20 @@ def project(farthest):
     def make_model():
         return nn.Linear(3, 2).to(get_device())
 
-    def make_loader():
-        data = torch.arange(12.0).reshape(4, 3)
-        own = torch.Generator().manual_seed(1)
-        return DataLoader(data, 2, shuffle=True, generator=own)
+    def make_loader(own=True):
+        data = torch.arange(60.0).reshape(20, 3)
+        own = torch.Generator().manual_seed(1) if own else None
+        return DataLoader(data, 5, shuffle=True, generator=own)
 
     def moved_by(*steps):
         """Make a way that moves the weights by known amounts, whatever the data."""
 
         def way(model, loader):
             weights = nn.utils.parameters_to_vector(model.parameters()).detach()
-            seen.append((model, weights.cpu(), loader, torch.get_rng_state()))
+            state = torch.get_rng_state()
+            batches = torch.cat(list(loader))
+            seen.append((model, weights.cpu().clone(), loader, state, batches))
             torch.rand(len(seen))
-            list(loader)
             with torch.no_grad():
                 moved = weights.clone()
                 moved[: len(steps)] += torch.tensor(steps, device=weights.device)
@@ -573,9 +622,10 @@ def project(farthest):
         [moved_by(large), moved_by(large)],
     ]
     expected = [large, middle, large, 0.0]
-    for ways, distance in zip(asked, expected, strict=True):
+    for i, (ways, distance) in enumerate(zip(asked, expected, strict=True)):
         seen.clear()
-        found = call(farthest, make_model, make_loader, ways)
+        loaders = partial(make_loader, own=i != 1)
+        found = call(farthest, make_model, loaders, ways)
         with explain((TypeError, ValueError, RuntimeError), "The result is no number."):
             found = float(found)
         _check_starts(seen, len(ways))
@@ -596,22 +646,30 @@ def _check_starts(seen, ways):
         len(seen) == ways,
         f"Of {ways} ways {len(seen)} trained: call each of them once.",
     )
-    models, weights, loaders, states = zip(*seen, strict=True)
+    models, weights, loaders, states, batches = zip(*seen, strict=True)
+
+    def alike(tensors):
+        return all(torch.equal(tensors[0], other) for other in tensors)
+
+    # One object for all of them is no fault in itself: it may have been put back.
     require(
-        len({id(model) for model in models}) == ways,
+        alike(weights) or len({id(model) for model in models}) == ways,
         "The ways share one model, so each continues where the one before stopped.",
     )
     require(
-        all(torch.equal(weights[0], other) for other in weights),
+        alike(weights),
         "The models do not start with the same weights: seed before each is built.",
     )
     require(
-        len({id(loader) for loader in loaders}) == ways,
+        alike(batches)
+        or not alike(states)
+        or len({id(one) for one in loaders}) == ways,
         "The ways share one loader. Its generator moves on with each epoch, so the "
         "later ways see other batches.",
     )
     require(
-        all(torch.equal(states[0], other) for other in states),
+        alike(states),
         "The ways start with different states of the generator, so dropout and what "
         "else is drawn would differ.",
     )
+    require(alike(batches), "The ways do not see the same batches.")

@@ -23,6 +23,31 @@ def global_batch(processes, batch):
 def steps_per_epoch(samples, processes, batch):
     return torch.tensor(-(-samples // global_batch(processes, batch)))
 """,
+            """
+import operator
+
+global_batch = operator.mul
+
+
+def _rounded_up(whole, part):
+    quotient, rest = divmod(whole, part)
+    if rest:
+        return quotient + 1
+    return quotient
+
+
+def steps_per_epoch(samples, processes, batch):
+    missing = -samples % processes  # samples that are repeated
+    return _rounded_up((samples + missing) // processes, batch)
+""",
+            """
+global_batch = lambda processes, batch: len(range(processes * batch))
+
+
+def steps_per_epoch(samples, processes, batch):
+    sampler = DistributedSampler(range(samples), num_replicas=processes, rank=0)
+    return len(DataLoader(range(samples), batch, sampler=sampler))
+""",
         ),
     ),
     "ex-accumulate": Case(
@@ -54,7 +79,21 @@ def steps_per_epoch(samples, processes, batch):
         total = locals().get("total", 0) + loss
     total.backward()
 """,
-                "before the first went backward",
+                "before the one before it",
+            ),
+            Mutant(".split(size)", ".split(size + 1)", "are larger than"),
+            # Stored at the end, and yet all parts were in memory together.
+            Mutant(
+                """        loss = F.cross_entropy(model(x), y)
+        (loss * len(y) / len(targets)).backward()
+""",
+                """        loss = F.cross_entropy(model(x), y) * len(y) / len(targets)
+        total = locals().get("total", 0) + loss
+    weights = list(model.parameters())
+    for p, grad in zip(weights, torch.autograd.grad(total, weights), strict=True):
+        p.grad = grad
+""",
+                "went backward",
             ),
         ),
         others=(
@@ -66,6 +105,40 @@ def accumulate(model, inputs, targets, size):
         logits = model(inputs[part].to(device))
         loss = F.cross_entropy(logits, targets[part].to(device), reduction="sum")
         loss.div(len(inputs)).backward()
+""",
+            """
+def accumulate(model, inputs, targets, size):
+    '''Gather sums part by part; divide once, at the end.'''
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    sums = [torch.zeros_like(weight) for weight in weights]
+    start = 0
+    while start < len(inputs):
+        stop = min(start + size, len(inputs))
+        loss = F.cross_entropy(model(inputs[start:stop]), targets[start:stop])
+        gradients = torch.autograd.grad(loss, weights)
+        for total, gradient in zip(sums, gradients, strict=True):
+            total += gradient * (stop - start)
+        start = stop
+    for weight, total in zip(weights, sums, strict=True):
+        weight.grad = total / len(inputs)
+""",
+            """
+def accumulate(model, inputs, targets, size):
+    for x, y in zip(inputs.split(size), targets.split(size), strict=True):
+        F.cross_entropy(model.forward(x), y).mul(len(x) / len(inputs)).backward()
+""",
+            """
+def accumulate(model, inputs, targets, size):
+    weights = {name: p.detach() for name, p in model.named_parameters()}
+
+    def summed(weights, x, y):
+        logits = torch.func.functional_call(model, weights, (x,))
+        return F.cross_entropy(logits, y, reduction="sum") / len(inputs)
+
+    for x, y in zip(inputs.split(size), targets.split(size), strict=True):
+        gradients = torch.func.grad(summed)(weights, x, y)
+        for name, p in model.named_parameters():
+            p.grad = gradients[name] + (0 if p.grad is None else p.grad)
 """,
         ),
     ),
@@ -100,6 +173,40 @@ def ddp_gradient(model, inputs, targets, shares):
 
 ratio = torch.tensor(3)
 """,
+            """
+from copy import deepcopy
+
+
+def ddp_gradient(model, inputs, targets, shares):
+    '''Give every process a replica, as DDP does; average their gradients.'''
+    total = 0
+    start = 0
+    for share in shares:
+        replica = deepcopy(model)
+        replica.zero_grad(set_to_none=True)
+        part = slice(start, start + share)
+        nn.CrossEntropyLoss()(replica(inputs[part]), targets[part]).backward()
+        gradients = [weight.grad for weight in replica.parameters()]
+        total = total + nn.utils.parameters_to_vector(gradients)
+        start += share
+    return total / len(shares)
+
+
+ratio = (1 / 16) / (1 / 48)
+""",
+            """
+def ddp_gradient(model, inputs, targets, shares):
+    weights = list(model.parameters())
+    losses = [
+        F.cross_entropy(model(x), y)
+        for x, y in zip(inputs.split(shares), targets.split(shares), strict=True)
+    ]
+    loss = torch.stack(losses).mean()
+    return torch.cat([g.flatten() for g in torch.autograd.grad(loss, weights)])
+
+
+ratio = 3
+""",
         ),
     ),
     "ex-shuffle": Case(
@@ -133,6 +240,16 @@ ratio = torch.tensor(3)
             ),
             Mutant("def __len__", "def size_of_epoch", "without `__len__`"),
             Mutant("self.seed + self.epoch", "self.epoch", "does not depend on `seed`"),
+            Mutant(
+                "self.seed + self.epoch",
+                "self.seed + self.epoch + torch.initial_seed()",
+                "PyTorch's own seed",
+            ),
+            Mutant(
+                "        self.epoch += 1",
+                '        self.epoch += "1"',
+                "Your code stopped at `self.epoch +=",
+            ),
         ),
         others=(
             """
@@ -147,6 +264,42 @@ class EpochSampler(torch.utils.data.Sampler):
     def __iter__(self):
         drawn = torch.rand(len(self), generator=self.generator)
         return (int(index) for index in self.indices[drawn.argsort()])
+""",
+            """
+import random
+
+
+class EpochSampler(torch.utils.data.Sampler):
+    '''Each start shuffles once more with the same private generator.'''
+
+    def __init__(self, size, seed):
+        super().__init__()
+        self.numbers = range(size)
+        self.private = random.Random(seed)
+
+    def __len__(self):
+        return len(self.numbers)
+
+    def __iter__(self):
+        order = self.private.sample(self.numbers, k=len(self))
+        return iter(order)
+""",
+            """
+import itertools
+
+import numpy as np
+
+
+class EpochSampler(torch.utils.data.Sampler):
+    def __init__(self, size, seed):
+        self.size, self.generators = size, itertools.count(seed)
+
+    def __len__(self):
+        return self.size
+
+    def __iter__(self):
+        order = np.random.default_rng(next(self.generators)).permutation(self.size)
+        yield from order
 """,
         ),
     ),
@@ -163,6 +316,7 @@ class EpochSampler(torch.utils.data.Sampler):
             Mutant("p.grad.flatten()", "p.flatten()", "norms of the weights"),
             Mutant(".norm()", ".abs().sum()", "sums of absolute values"),
             Mutant("after_backward", "after_gradients", "it noted 0 norms"),
+            Mutant("self.learn.model.", "self.learn.net.", "with AttributeError"),
         ),
         others=(
             """
@@ -173,6 +327,35 @@ class GradientNorms(Callback):
     def before_step(self):
         tensors = [p.grad for p in self.model.parameters()]
         self.norms.append(torch.nn.utils.get_total_norm(tensors))
+""",
+            """
+class GradientNorms(Callback):
+    '''One long vector of all gradients, and its length.'''
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.norms = list()
+
+    def after_backward(self):
+        grads = (weight.grad for weight in self.learn.model.parameters())
+        flat = [g.detach().flatten().cpu() for g in grads if g is not None]
+        vector = torch.cat(flat)
+        self.norms += [float(torch.linalg.vector_norm(vector))]
+""",
+            """
+class GradientNorms(Callback):
+    order = 20
+
+    def before_fit(self):
+        self.squares = []
+
+    @property
+    def norms(self):
+        return torch.tensor(self.squares).sqrt()
+
+    def after_backward(self):
+        gradients = [p.grad for p in self.learn.model.parameters()]
+        self.squares.append(sum(float((one * one).sum()) for one in gradients))
 """,
         ),
     ),
@@ -213,6 +396,24 @@ class GradientNorms(Callback):
 def unused(model, train_loader, valid_loader, loss_fn):""",
                 "optimizer object",
             ),
+            Mutant(
+                "    for _ in range(EPOCHS):",
+                "    from fastai.optimizer import SGD\n    SGD(parameters, lr=RATE)\n"
+                "    for _ in range(EPOCHS):",
+                "An optimizer object",
+            ),
+            Mutant(
+                "loss_fn(model(x.to(device)), y.to(device))",
+                "loss_fn(model(x.to(device)), y.to(device)[:-1])",
+                "Your code stopped at",
+            ),
+            # The truth is computed before the answer can change the data.
+            Mutant(
+                "        for x, y in train_loader:\n",
+                "        for x, y in train_loader:\n"
+                "            train_loader.dataset.tensors[0].zero_()\n",
+                "The losses are not those",
+            ),
         ),
         others=(
             """
@@ -232,6 +433,71 @@ def functional_way(model, train_loader, valid_loader, loss_fn):
         with torch.inference_mode():
             for x, y in valid_loader:
                 loss_fn(model(x.to(device)), y.to(device))
+""",
+            """
+def functional_way(model, train_loader, valid_loader, loss_fn):
+    model.to(device).train()
+    weights = list(model.parameters())
+    buffers = [None] * len(weights)
+    for _ in range(EPOCHS):
+        for inputs, labels in train_loader:
+            model.zero_grad()
+            loss_fn(model(inputs.to(device)), labels.to(device)).backward()
+            with torch.no_grad():
+                for i, weight in enumerate(weights):
+                    if weight.grad is None:
+                        continue
+                    if buffers[i] is None:
+                        buffers[i] = weight.grad.clone()
+                    else:
+                        buffers[i].mul_(MOMENTUM).add_(weight.grad)
+                    weight.add_(buffers[i], alpha=-RATE)
+""",
+            """
+from torch.func import functional_call
+
+
+def functional_way(model, train_loader, valid_loader, loss_fn):
+    '''Keep weights and buffers in dictionaries; write them back at the end.'''
+    model.to(device)
+    model.train()
+    weights = {
+        name: weight.detach().clone().requires_grad_()
+        for name, weight in model.named_parameters()
+    }
+    velocity = {}
+    for _ in range(EPOCHS):
+        for inputs, labels in train_loader:
+            outputs = functional_call(model, weights, (inputs.to(device),))
+            loss = loss_fn(outputs, labels.to(device))
+            gradients = torch.autograd.grad(loss, list(weights.values()))
+            with torch.no_grad():
+                for name, gradient in zip(weights, gradients, strict=True):
+                    if name in velocity:
+                        gradient = MOMENTUM * velocity[name] + gradient
+                    velocity[name] = gradient
+                    moved = weights[name] - RATE * gradient
+                    weights[name] = moved.requires_grad_()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            weight.copy_(weights[name])
+""",
+            """
+def functional_way(model, train_loader, valid_loader, loss_fn):
+    momenta = [0] * len(list(model.parameters()))
+    results = []
+    for _ in range(EPOCHS):
+        for x, y in train_loader:
+            loss = loss_fn(model.train()(x.to(device)), y.to(device))
+            gradients = torch.autograd.grad(loss, list(model.parameters()))
+            momenta = [MOMENTUM * m + g for m, g in zip(momenta, gradients)]
+            with torch.no_grad():
+                torch._foreach_add_(list(model.parameters()), momenta, alpha=-RATE)
+        model.eval()
+        # Nothing goes backward here, so nothing is trained.
+        losses = [loss_fn(model(x.to(device)), y.to(device)) for x, y in valid_loader]
+        results.append(sum(losses).item() / len(losses))
+    return results
 """,
         ),
     ),
@@ -285,6 +551,17 @@ def functional_way(model, train_loader, valid_loader, loss_fn):
             Mutant(".abs()", "", "without their signs"),
             Mutant("finals[1:]", "finals[1:2]", "every way counts"),
             Mutant(".max()", ".mean()", "every weight of every way"),
+            Mutant(
+                "        way(model, loader)",
+                "        torch.manual_seed(len(finals))\n        way(model, loader)",
+                "different states of the generator",
+            ),
+            Mutant(
+                "        way(model, loader)",
+                "        list(loader) if finals else None\n"
+                "        torch.manual_seed(0)\n        way(model, loader)",
+                "the same batches",
+            ),
         ),
         others=(
             """
@@ -304,6 +581,68 @@ def farthest(make_model, make_loader, ways):
         for end in ends
         for a, b in zip(end, ends[0], strict=True)
     )
+""",
+            """
+def farthest(make_model, make_loader, ways):
+    reached = []
+    for way in ways:
+        seed_everything(SEED)
+        model = make_model()
+        loader = make_loader()
+        way(model, loader)
+        reached.append([p.detach().cpu().clone() for p in model.parameters()])
+    first, *others = reached
+    return max(
+        (
+            (a - b).abs().max().item()
+            for other in others
+            for a, b in zip(first, other, strict=True)
+        ),
+        default=0.0,
+    )
+""",
+            """
+from copy import deepcopy
+
+
+def _vector(model):
+    flat = nn.utils.parameters_to_vector(model.cpu().parameters())
+    return flat.detach().double()
+
+
+def farthest(make_model, make_loader, ways):
+    '''Copy one untrained model, and rewind the generator for every way.'''
+    fresh = make_model()
+    state = torch.get_rng_state()
+    first, largest = None, 0.0
+    for way in ways:
+        torch.set_rng_state(state)
+        model = deepcopy(fresh)
+        way(model, make_loader())
+        vector = _vector(model)
+        if first is None:
+            first = vector
+            continue
+        distance = torch.dist(first, vector, p=float("inf")).item()
+        largest = max(largest, distance)
+    return largest
+""",
+            """
+import copy
+
+
+def farthest(make_model, make_loader, ways):
+    # One model, which gets its first weights again before each way.
+    model = make_model()
+    first = copy.deepcopy(model.state_dict())
+    ends = []
+    for way in ways:
+        model.load_state_dict(first)
+        with torch.random.fork_rng():
+            way(model, make_loader())
+        ends.append(copy.deepcopy(model.state_dict()))
+    differences = [ends[0][name] - end[name] for end in ends[1:] for name in first]
+    return max(difference.abs().max() for difference in differences)
 """,
         ),
     ),
