@@ -99,7 +99,7 @@ def _easy_digits(samples):
 def steps(steps):
     sizes = [3999, 32, 64, 4000, 5000, *random.sample(range(2, 2000), 10)]
     for batch_size in sizes:
-        epochs = random.randint(2, 6)
+        epochs = random.randint(3, 6)
         expected = epochs * len(DataLoader(range(4000), batch_size))
         with explain((TypeError, ValueError), "The result is not a number."):
             found = float(call(steps, epochs, batch_size))
