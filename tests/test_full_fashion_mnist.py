@@ -45,7 +45,7 @@ def chapter():
     source = {cell.id: cell.source for cell in cells}
     names = {"nn": nn, "pd": pd, "DataLoader": DataLoader, "BatchSampler": BatchSampler}
     names |= {"RandomSampler": RandomSampler, "SequentialSampler": SequentialSampler}
-    names |= {"TensorDataset": TensorDataset}
+    names |= {"TensorDataset": TensorDataset, "data": data}
     for cell in CELLS:
         exec(source[cell], names)
     return SimpleNamespace(**names)
@@ -84,17 +84,21 @@ def train(chapter, tensors):
         state = torch.get_rng_state()
         loss_fn = nn.CrossEntropyLoss()
         torch.manual_seed(seed)
-        model = build(*arguments)
+        # The order of a picture's numbers in memory is nothing but speed: convolutions
+        # take two thirds of the time.
+        model = build(*arguments).to(memory_format=torch.channels_last)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         batches = chapter.fast_loader(tensors[0], shuffle=True, drop_last=True)
         unshuffled = chapter.fast_loader(tensors[1])
         torch.manual_seed(seed)
         for _ in range(3):
             scores = train_step(model, batches, loss_fn, optimizer, device="cpu")
-            # Testing draws a number too, so it belongs to the order of batches.
-            model.eval()
-            with torch.inference_mode():
-                pairs = [(model(x), y) for x, y in unshuffled]
+            # A test after each epoch draws a number, so it belongs to the order of
+            # batches; what it measures is asked for after the last one alone.
+            testing = iter(unshuffled)
+        model.eval()
+        with torch.inference_mode():
+            pairs = [(model(x), y) for x, y in testing]
         torch.set_rng_state(state)
         logits, labels = map(torch.cat, zip(*pairs, strict=True))
         right = logits.argmax(dim=1) == labels
@@ -165,12 +169,13 @@ def test_v1_and_the_relu_at_its_output(chapter, train):
 
 
 def test_silence_is_a_matter_of_luck(chapter, train):
-    silent = [
-        train(chapter.FashionV1, 784, 10, 10, seed=seed).predicted.unique().numel() < 10
-        for seed in range(5)
-    ]
-    assert any(silent)
-    assert not all(silent)
+    silent = set()
+    for seed in range(5):
+        run = train(chapter.FashionV1, 784, 10, 10, seed=seed)
+        silent.add(run.predicted.unique().numel() < 10)
+        if len(silent) == 2:
+            break  # both have been seen
+    assert silent == {True, False}
 
 
 def test_tinyvgg(chapter, train):
