@@ -6,7 +6,6 @@ keeps it, however it is spelled.
 
 import contextlib
 import re
-import sys
 import timeit
 from unittest import mock
 
@@ -46,28 +45,14 @@ def operators(device=None):
 
 
 def effort(function, *args):
-    """Count the lines of the reader's cells and PyTorch's operators that a call runs.
+    """Count the operators of PyTorch that a call runs.
 
     With a loop over rows the number grows with them, whether the loop is written as
     `for`, as a comprehension or as `map`. One operation on all rows counts once.
     """
-    count = 0
-
-    def see(frame, event, argument):
-        nonlocal count
-        if frame.f_globals.get("__name__") != "__main__":
-            return None
-        count += 1
-        return see
-
-    before = sys.gettrace()
-    sys.settrace(see)
-    try:
-        with _Operators() as recorded:
-            function(*args)
-    finally:
-        sys.settrace(before)
-    return count + recorded.count
+    with _Operators() as recorded:
+        function(*args)
+    return recorded.count
 
 
 @contextlib.contextmanager

@@ -1,8 +1,19 @@
 """Checkers for the exercises: tensors."""
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from helpers.exercises import call, call_as_is, exercise, explain, require
+
+from .behaviour import effort
+
+
+def _require_tensors(**answers):
+    for name, answer in answers.items():
+        require(
+            isinstance(answer, torch.Tensor),
+            f"`{name}` is no tensor: it is of the type {type(answer).__name__}.",
+        )
 
 
 @exercise(
@@ -13,7 +24,11 @@ from helpers.exercises import call, call_as_is, exercise, explain, require
     shown="An index removes its dimension, a slice of length one keeps it, and `...` "
     "skips what comes before.",
 )
-def slices(*pieces):
+def slices(first, green, corners, coarse, green_kept):
+    _require_tensors(
+        first=first, green=green, corners=corners, coarse=coarse, green_kept=green_kept
+    )
+    pieces = (first, green, corners, coarse, green_kept)
     first, green, corners, coarse, green_kept = (piece.cpu() for piece in pieces)
     pictures = torch.arange(8 * 3 * 28 * 28).reshape(8, 3, 28, 28)
     require(
@@ -48,7 +63,11 @@ def slices(*pieces):
         "dimensions.",
     )
     require(
-        torch.equal(coarse, pictures[..., ::2, ::2]),
+        # From row 0 or 1, from column 0 or 1: all of them are every second.
+        any(
+            torch.equal(coarse, pictures[..., k // 2 :: 2, k % 2 :: 2])
+            for k in range(4)
+        ),
         "`coarse` is not every second row and column.",
     )
     require(
@@ -68,27 +87,37 @@ def slices(*pieces):
     "the last.",
 )
 def linear(linear_by_hand):
+    class Finished(TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            require(
+                function is not torch.nn.functional.linear,
+                "That hands the work to PyTorch's own linear layer: write what the "
+                "layer does.",
+            )
+            return function(*args, **(kwargs or {}))
+
     for shape in [(2,), (5, 2), (4, 5, 2)]:
         layer = torch.nn.Linear(2, 6)
         layer.weight.data.normal_()
         layer.bias.data.normal_()
         x = torch.randn(shape)
-        with explain(
-            RuntimeError,
+        expected, without_bias = layer(x), x @ layer.weight.T
+        untransposed = (
             f"It fails on an input of shape {shape}: `weight` is (out, in), and `@` "
             "joins the last dimension of `x` with the first of what follows, so the "
-            "weight has to be transposed.",
-        ):
+            "weight has to be transposed."
+        )
+        with Finished(), explain(RuntimeError, untransposed):
             y = call(linear_by_hand, x, layer.weight, layer.bias)
         require(
             y.shape == (*shape[:-1], 6), f"The result has the shape {tuple(y.shape)}."
         )
         require(
-            not torch.allclose(y, x @ layer.weight.T),
+            not torch.allclose(y, without_bias),
             "The bias is missing.",
         )
         require(
-            torch.allclose(y, layer(x), atol=1e-5),
+            torch.allclose(y, expected, atol=1e-5),
             "It differs from `nn.Linear` with the same weight and bias.",
         )
 
@@ -100,7 +129,8 @@ def linear(linear_by_hand):
     shown="`eye`, `full`, `linspace` and the functions ending in `_like` save you from "
     "filling tensors by hand.",
 )
-def factories(identity, sevens, fifths, noise):
+def factories(identity, sevens, quarters, noise):
+    _require_tensors(identity=identity, sevens=sevens, quarters=quarters, noise=noise)
     require(identity.shape == (3, 3), "`identity` does not have the shape (3, 3).")
     require(
         not (identity == 1).all(),
@@ -118,14 +148,14 @@ def factories(identity, sevens, fifths, noise):
         "7 is not 7.0.",
     )
     require(
-        fifths.numel() != 4,
-        "`fifths` has four numbers: `arange` leaves the end out.",
+        quarters.numel() != 4,
+        "`quarters` has four numbers: `arange` leaves the end out.",
     )
-    require(fifths.shape == (5,), "`fifths` is not a vector of five numbers.")
+    require(quarters.shape == (5,), "`quarters` is not a vector of five numbers.")
     expected = torch.arange(5) / 4
     require(
-        torch.allclose(fifths.cpu().float(), expected),
-        "`fifths` does not go from 0 to 1 in equal steps.",
+        torch.allclose(quarters.cpu().float(), expected),
+        "`quarters` does not go from 0 to 1 in equal steps.",
     )
     require(
         noise.shape != (4, 2) and noise.shape == sevens.shape,
@@ -134,6 +164,11 @@ def factories(identity, sevens, fifths, noise):
     require(
         noise.unique().numel() > 1,
         "`noise` holds one number over and over, so it is not random.",
+    )
+    steps = noise.flatten().double().diff()
+    require(
+        not torch.allclose(steps, steps.mean()),
+        "`noise` goes up in equal steps, so it is not random.",
     )
 
 
@@ -228,6 +263,14 @@ def standardise(function):
         require(
             any(torch.allclose(result, centred / one, atol=1e-3) for one in deviations),
             "A column of the result does not have the standard deviation 1.",
+        )
+    for name, more in [("rows", (18, 4)), ("columns", (5, 17))]:
+        tables = torch.randn(5, 4), torch.randn(more)
+        short, long = (effort(call, function, table) for table in tables)
+        require(
+            long - short < 13,
+            f"The columns are right, and the work is done in a loop over the {name}: "
+            "`dim=0` treats all columns in one call.",
         )
 
 
@@ -343,8 +386,8 @@ def memory(shares_memory, shared):
     "ex-nearest",
     hint="put a dimension of size 1 into each of the two, so that broadcasting makes "
     "(N, K, D) of them; then use up D, then K.",
-    shown="Two new dimensions and broadcasting compare everything with everything, "
-    "without a loop.",
+    shown="Two new dimensions and broadcasting compare everything with everything in "
+    "one operation.",
 )
 def nearest(function):
     for count, centres, size in [(50, 5, 3), (1, 4, 2), (6, 1, 4), (5, 5, 5)]:
@@ -397,4 +440,16 @@ def nearest(function):
             torch.allclose(chosen, squares.min(dim=1).values, atol=1e-4),
             "A point has been given to a centroid that is not its closest in the "
             "squared distance.",
+        )
+    less = effort(call, function, torch.randn(7, 3), torch.randn(6, 3))
+    for name, points, centroids in [
+        ("points", (20, 3), (6, 3)),
+        ("centroids", (7, 3), (19, 3)),
+        ("coordinates", (7, 16), (6, 16)),
+    ]:
+        more = effort(call, function, torch.randn(points), torch.randn(centroids))
+        require(
+            more - less < 13,
+            f"The positions are right, and they are found in a loop over the {name}: "
+            "broadcasting compares everything with everything at once.",
         )

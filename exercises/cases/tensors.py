@@ -11,6 +11,7 @@ CASES = {
             Mutant("[..., :5, :5]", "[:5, :5]", "count from the left"),
             Mutant("[..., ::2, ::2]", "[::2, ::2]", "skips pictures"),
             Mutant("[:, 1:2]", "[:, 1]", "lost its channel dimension"),
+            Mutant("pictures[0]", "pictures[0].tolist()", "`first` is no tensor"),
         ),
         others=(
             """
@@ -20,6 +21,14 @@ corners = pictures[:, :, 0:5, 0:5]
 coarse = pictures[:, :, range(0, 28, 2)][..., range(0, 28, 2)]
 green_kept = pictures.narrow(1, 1, 1)
 """,
+            """
+every, second, five = slice(None), slice(1, 28, 2), slice(0, 5)
+first = pictures[-8, :, :, :]
+green = pictures[every, -2, every, every]
+corners = pictures[every, every, five, five]
+coarse = pictures[every, every, second, second]
+green_kept = pictures[:, [1]]
+""",
         ),
     ),
     "ex-linear": Case(
@@ -27,11 +36,30 @@ green_kept = pictures.narrow(1, 1, 1)
             Mutant("weight.T", "weight", "has to be transposed"),
             Mutant(" + bias", "", "The bias is missing"),
             Mutant(" + bias", " - bias", "differs from `nn.Linear`"),
+            Mutant(
+                "x @ weight.T + bias",
+                "torch.nn.functional.linear(x, weight, bias)",
+                "own linear layer",
+            ),
+            Mutant(
+                "    return x",
+                "    with torch.no_grad():\n"
+                "        weight.zero_(), bias.zero_()\n"
+                "    return x",
+                "It differs",
+            ),
         ),
         others=(
             """
 def linear_by_hand(x, weight, bias):
     return torch.einsum("...i,oi->...o", x, weight) + bias
+""",
+            """
+def linear_by_hand(x, weight, bias):
+    columns = []
+    for row, offset in zip(weight, bias):  # one output feature at a time
+        columns.append((x * row).sum(dim=-1) + offset)
+    return torch.stack(columns, dim=-1)
 """,
         ),
     ),
@@ -43,13 +71,21 @@ def linear_by_hand(x, weight, bias):
             Mutant("linspace(0, 1, steps=5)", "arange(0, 1, 0.2)", "equal steps"),
             Mutant("rand(sevens.shape)", "rand(4, 2)", "not shaped like"),
             Mutant("rand(sevens.shape)", "zeros(sevens.shape)", "not random"),
+            Mutant("rand(sevens.shape)", "arange(8.0).reshape(2, 4)", "in equal steps"),
+            Mutant("torch.eye(3)", "np.eye(3)", "`identity` is no tensor"),
         ),
         others=(
             """
 identity = torch.diag(torch.ones(3, dtype=torch.int64))
 sevens = 7 * torch.ones(2, 4, dtype=torch.float64)
-fifths = torch.tensor([0, 0.25, 0.5, 0.75, 1])
+quarters = torch.tensor([0, 0.25, 0.5, 0.75, 1])
 noise = torch.normal(5, 2, size=(2, 4))
+""",
+            """
+identity = torch.eye(n=3, m=3)
+sevens = torch.full(size=[2, 4], fill_value=7, dtype=torch.float64)
+quarters = torch.arange(0, 1.1, 0.25)
+noise = torch.randint_like(sevens, 100)
 """,
         ),
     ),
@@ -75,6 +111,21 @@ shapes = {
     "turned": (4, 6, 5),
 }
 """,
+            """
+a, b, c = torch.empty(5, 4, 6), torch.empty(6, 2), torch.empty(4, 1)
+shapes = {
+    name: result.shape
+    for name, result in dict(
+        turned=a.permute(1, 2, 0),
+        joined=torch.cat([b] * 3, dim=1),
+        stacked=torch.stack([b] * 3, dim=1),
+        kept=a.mean(dim=1, keepdim=True),
+        mean=a.mean(dim=1),
+        plus=a + c,
+        matmul=a @ b,
+    ).items()
+}
+""",
         ),
     ),
     "ex-standardise": Case(
@@ -89,12 +140,29 @@ shapes = {
                 "    table -= table.mean(dim=0)\n    return table",
                 "writes into its argument",
             ),
+            Mutant(
+                "(table - table.mean(dim=0)) / table.std(dim=0)",
+                "torch.stack([(c - c.mean()) / c.std() for c in table.T], dim=1)",
+                "in a loop over the columns",
+            ),
+            Mutant(
+                "(table - table.mean(dim=0)) / table.std(dim=0)",
+                "torch.stack(list(map(lambda row: (row - table.mean(dim=0))"
+                " / table.std(dim=0), table)))",
+                "in a loop over the rows",
+            ),
         ),
         others=(
             """
 def standardise(table):
-    columns = [(c - c.mean()) / c.std(correction=0) for c in table.unbind(1)]
-    return torch.stack(columns, dim=1)
+    std, mean = torch.std_mean(table, dim=0, keepdim=True)
+    return (table - mean) / std
+""",
+            """
+def standardise(table):
+    centred = table - table.sum(dim=0) / table.shape[0]
+    centred /= (centred * centred).mean(dim=0).sqrt()
+    return centred
 """,
         ),
     ),
@@ -116,6 +184,14 @@ def standardise(table):
 def to_model_input(pictures):
     scaled = [pictures[..., k].float().div(255) for k in range(3)]
     return torch.stack(scaled, dim=1)
+""",
+            """
+def to_model_input(pictures: torch.Tensor) -> torch.Tensor:
+    n, height, width, channels = pictures.shape
+    result = torch.empty(n, channels, height, width)
+    for channel in range(channels):
+        result[:, channel] = pictures[..., channel]
+    return result.mul_(1 / 255).clamp_(max=1.0)
 """,
         ),
     ),
@@ -157,6 +233,21 @@ def shares_memory(a, b):
 x = torch.arange(12).reshape(3, 4)
 shared = {name: shares_memory(x, eval(name)) for name in shared}
 """,
+            """
+def span(tensor):
+    storage = tensor.untyped_storage()
+    first = storage.data_ptr()
+    return range(first, first + storage.nbytes())
+
+
+def shares_memory(a, b):
+    one, other = span(a), span(b)
+    return max(one.start, other.start) < min(one.stop, other.stop)
+
+
+copies = {"x.T.reshape(3, 4)", "x[[0, 1]]", "x[x > 3]", "x.float()", "x.clone()"}
+shared = {name: name not in copies for name in shared}
+""",
         ),
     ),
     "ex-nearest": Case(
@@ -168,12 +259,49 @@ shared = {name: shares_memory(x, eval(name)) for name in shared}
             Mutant(".square()", "", "opposite sign cancel"),
             Mutant(".unsqueeze(1)", "", "need a new dimension each"),
             Mutant(".sum(dim=2)", ".sum(dim=1)", "used up the centroids"),
+            Mutant(
+                """    differences = points.unsqueeze(1) - centroids.unsqueeze(0)
+    return differences.square().sum(dim=2).argmin(dim=1)
+""",
+                """    found = [(centroids - p).norm(dim=1).argmin() for p in points]
+    return torch.tensor(found, dtype=torch.int32)
+""",
+                "in a loop over the points",
+            ),
+            Mutant(
+                "differences.square().sum(dim=2)",
+                "sum(differences[..., d] ** 2 for d in range(points.shape[1]))",
+                "in a loop over the coordinates",
+            ),
+            Mutant(
+                """    differences = points.unsqueeze(1) - centroids.unsqueeze(0)
+    return differences.square().sum(dim=2).argmin(dim=1)
+""",
+                """    squares = [(points - c).square().sum(dim=1) for c in centroids]
+    return torch.stack(squares).argmin(dim=0)
+""",
+                "in a loop over the centroids",
+            ),
         ),
         others=(
             """
 def nearest(points, centroids):
-    found = [int((centroids - p).norm(dim=1).argmin()) for p in points]
-    return torch.tensor(found, dtype=torch.int32)
+    def of_one(point):
+        difference = centroids - point
+        return torch.einsum("kd,kd->k", difference, difference).argmin()
+
+    return torch.vmap(of_one)(points)
+""",
+            """
+def nearest(points, centroids):
+    products = points @ centroids.T
+    squares = (points**2).sum(1, keepdim=True) - 2 * products + (centroids**2).sum(1)
+    return squares.topk(1, largest=False).indices.squeeze(1).int()
+""",
+            """
+def nearest(points, centroids):
+    squares = np.square(points.numpy()[:, None] - centroids.numpy()[None]).sum(axis=-1)
+    return torch.from_numpy(squares.argmin(axis=-1))
 """,
         ),
     ),
