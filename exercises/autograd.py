@@ -1,11 +1,15 @@
 """Checkers for the exercises: autograd."""
 
+import contextlib
 from fractions import Fraction
+from unittest import mock
 
 import torch
 import torch.nn.functional as F
 
 from helpers.exercises import call, call_as_is, exercise, explain, require
+
+from .behaviour import made, operators
 
 
 def _close(value, expected, tolerance=1e-5):
@@ -15,6 +19,25 @@ def _close(value, expected, tolerance=1e-5):
     )
     return value.shape == expected.shape and torch.allclose(
         value, expected, rtol=tolerance, atol=tolerance
+    )
+
+
+@contextlib.contextmanager
+def _by_hand(name):
+    """Refuse the answer if a loss or autograd of PyTorch works for it in the block."""
+
+    def refuse(*_, **__):
+        require(False, f"`{name}` lets autograd work out the derivative: write it.")
+
+    with (
+        mock.patch.object(torch.autograd, "backward", refuse),
+        mock.patch.object(torch.autograd, "grad", refuse),
+        operators() as used,
+    ):
+        yield
+    require(
+        not any(one.endswith("_loss") for one in used),
+        f"`{name}` calls a loss function of PyTorch: write the arithmetic yourself.",
     )
 
 
@@ -31,7 +54,8 @@ def mse(loss_of, gradient_of):
         predicted.requires_grad_()
         error = predicted.detach() - true
         n = error.numel()
-        loss = call(loss_of, predicted, true)
+        with _by_hand("mse"):
+            loss = call(loss_of, predicted, true)
         if n > 1:
             for misconception, wrong in {
                 "`mse` adds the squares up and does not divide by their number.": (
@@ -56,7 +80,8 @@ def mse(loss_of, gradient_of):
             _close(torch.as_tensor(loss).reshape(()), error.square().mean()),
             "`mse` differs from the mean of the squared errors.",
         )
-        gradient = call(gradient_of, predicted, true)
+        with _by_hand("mse_gradient"):
+            gradient = call(gradient_of, predicted, true)
         right = 2 * error / n
         require(
             torch.as_tensor(gradient).shape == error.shape,
@@ -90,8 +115,10 @@ def mse(loss_of, gradient_of):
 def slope(predicted_change):
     for size in (2, 2, 5):
         gradient, move = torch.randn(2, size)
+        # A sum close to 0 would not tell right from wrong.
+        while abs(right := (gradient * move).sum()) < 0.1:
+            gradient, move = torch.randn(2, size)
         change = torch.as_tensor(call(predicted_change, gradient, move))
-        right = (gradient * move).sum()
         require(
             change.numel() == 1,
             "The result has one number for each parameter: the contributions to the "
@@ -215,8 +242,9 @@ def numerical(numerical_gradient):
         )
         require(off < 1e-6, "The derivatives differ from the exact ones.")
         coarse = torch.as_tensor(call_as_is(numerical_gradient, cubes, x, h=0.1))
+        # From x - h to x + h, or a distance of h in all: both are central.
         require(
-            _close(coarse, exact + 0.1**2, 1e-6),
+            any(_close(coarse, exact + part**2, 1e-6) for part in (0.1, 0.05)),
             "With h=0.1 the result is not the central difference over that distance: "
             "is `h` used?",
         )
@@ -229,16 +257,24 @@ def numerical(numerical_gradient):
     "it in the same place.",
 )
 def decay(optimizer_class):
-    start = torch.randn(4, dtype=torch.float64) + 2
-    mine, theirs = (start.clone().requires_grad_() for _ in range(2))
+    def joined(tensors):
+        return torch.cat([one.detach().flatten() for one in tensors])
+
+    starts = [torch.randn(shape, dtype=torch.float64) + 2 for shape in [(4,), (2, 3)]]
+    mine, theirs = ([one.clone().requires_grad_() for one in starts] for _ in range(2))
     settings = {"lr": 0.1, "weight_decay": 0.2}
-    optimizer = optimizer_class([mine], **settings)
-    reference = torch.optim.SGD([theirs], **settings)
+    reference = torch.optim.SGD(theirs, **settings)
+    with made(torch.optim.Optimizer) as finished:
+        optimizer = optimizer_class(mine, **settings)
+        require(
+            not finished,
+            "An optimizer of PyTorch does the work: build on the chapter's own `SGD`.",
+        )
     for _ in range(3):
-        for parameter, one in ((mine, optimizer), (theirs, reference)):
+        for parameters, one in ((mine, optimizer), (theirs, reference)):
             one.zero_grad()
-            parameter.sin().sum().backward()
-        before, gradient = mine.detach().clone(), mine.grad.clone()
+            sum(parameter.sin().sum() for parameter in parameters).backward()
+        before, gradient = joined(mine), joined(one.grad for one in mine)
         with explain(
             RuntimeError,
             "`step` is recorded by autograd, which refuses to have a parameter "
@@ -246,7 +282,12 @@ def decay(optimizer_class):
         ):
             optimizer.step()
         reference.step()
-        moved = (before - mine).detach()
+        moved = before - joined(mine)
+        require(
+            all((one != old).any() for one, old in zip(mine, starts, strict=True))
+            or not moved.any(),
+            "`step` moves some of the parameters only.",
+        )
         require(
             moved.any(),
             "`step` leaves the parameter as it was: `parameter = …` only moves a name, "
@@ -271,7 +312,7 @@ def decay(optimizer_class):
             "the parameter.",
         )
         require(
-            _close(mine, theirs, 1e-9),
+            _close(joined(mine), joined(theirs), 1e-9),
             "The step differs from that of `torch.optim.SGD` with the same settings.",
         )
 
@@ -323,6 +364,8 @@ def freeze(train_head, network):
     twin = network()
     twin.load_state_dict(start)
     image, target = torch.randn(2, 1, 32, 32), torch.randn(2, 10)
+    F.mse_loss(twin(image), target).backward()
+    stepped = {n: one - 0.01 * one.grad for n, one in twin.named_parameters()}
     names = call_as_is(train_head, net, image, target)
     changed = {n for n, one in net.named_parameters() if not torch.equal(one, start[n])}
     require(
@@ -333,15 +376,21 @@ def freeze(train_head, network):
     convolutions = sorted(name for name in changed if name.startswith("conv"))
     require(not convolutions, f"A convolution has changed: {', '.join(convolutions)}.")
     require(
-        not net.conv1.weight.requires_grad and not net.conv2.weight.requires_grad,
+        not any(
+            one.requires_grad
+            for one in [*net.conv1.parameters(), *net.conv2.parameters()]
+        ),
         "The convolutions stayed as they were, but autograd still computes gradients "
         "for them: freeze them with `requires_grad_(False)`.",
     )
-    F.mse_loss(twin(image), target).backward()
-    right = twin.fc3.bias - 0.01 * twin.fc3.bias.grad
     require(
-        _close(net.fc3.bias, right),
-        "The step is not one of SGD with the learning rate 0.01 on the MSE.",
+        all(
+            _close(one, stepped[name])
+            for name, one in net.named_parameters()
+            if not name.startswith("conv")
+        ),
+        "The step is not one of SGD with the learning rate 0.01 on the MSE, for all "
+        "that is not frozen.",
     )
     require(
         set(names),
@@ -416,4 +465,31 @@ def tiny_autograd(value):
         2,
         "A value passes its gradient on more than once, or before it is complete: "
         "visit each once, and all its results before it.",
+    )
+
+    class Counted(float):
+        """A number that counts the products it is in."""
+
+        products = 0
+
+        def __mul__(self, other):
+            Counted.products += 1
+            return Counted(float(self) * float(other))
+
+        __rmul__ = __mul__
+
+    def products(squares):
+        result = value(Counted(1.0))
+        for _ in range(squares):
+            result = result * result
+        before = Counted.products
+        result.backward()
+        return Counted.products - before
+
+    require(
+        products(10) <= 8 * products(5),
+        "The gradients are right, and a value passes on every contribution by itself: "
+        "if ten values are each the square of the one before, the first is visited "
+        "1,024 times. Let a value wait until its gradient is complete, and pass it on "
+        "once.",
     )

@@ -12,6 +12,28 @@ CASES = {
             Mutant(" / predicted.numel()", "", "lacks the division"),
             Mutant("2 * (predicted - true)", "2 * (true - predicted)", "wrong sign"),
             Mutant("2 * (predicted - true)", "2 * (predicted - true).sum()", "shape"),
+            Mutant(
+                "((predicted - true) ** 2).mean()",
+                "F.mse_loss(predicted, true)",
+                "calls a loss function",
+            ),
+            Mutant(
+                "((predicted - true) ** 2).mean()",
+                "nn.MSELoss()(predicted, true)",
+                "calls a loss function",
+            ),
+            Mutant(
+                "    return 2 * (predicted - true) / predicted.numel()",
+                "    predicted = predicted.detach().requires_grad_()\n"
+                "    mse(predicted, true).backward()\n"
+                "    return predicted.grad",
+                "lets autograd work",
+            ),
+            Mutant(
+                "2 * (predicted - true) / predicted.numel()",
+                "torch.func.grad(mse)(predicted, true)",
+                "lets autograd work",
+            ),
         ),
         others=(
             """
@@ -24,6 +46,17 @@ def mse(predicted, true):
 
 def mse_gradient(predicted, true):
     return (predicted - true).mul(2).div(len(true))
+""",
+            """
+def mse(predicted, true):
+    error = torch.flatten(true - predicted)
+    return torch.dot(error, error) / len(error)
+
+
+def mse_gradient(predicted, true):
+    gradient = predicted.detach().clone()
+    gradient.sub_(true).mul_(2.0).div_(predicted.shape.numel())
+    return gradient
 """,
         ),
     ),
@@ -42,6 +75,10 @@ def mse_gradient(predicted, true):
             """
 def predicted_change(gradient, move):
     return sum(g * m for g, m in zip(gradient.tolist(), move.tolist()))
+""",
+            """
+def predicted_change(gradient, move):
+    return torch.dot(gradient, move)
 """,
         ),
     ),
@@ -65,6 +102,20 @@ def huber_by_hand(w, b):
         dw += slope * x
         db += slope
     return [float(loss / 3), float(dw / 3), float(db / 3)]
+""",
+            """
+def of_one(e):
+    if e > 1:
+        return e - Fraction(1, 2), Fraction(1)
+    if e < -1:
+        return -e - Fraction(1, 2), Fraction(-1)
+    return e * e / 2, e
+
+
+def huber_by_hand(w, b):
+    values, slopes = zip(*map(of_one, errors_by_hand(w, b)))
+    dw = slopes[0] + 2 * slopes[1] + 3 * slopes[2]
+    return sum(values) / 3, dw / Fraction(3), sum(slopes) / Fraction(3)
 """,
         ),
         needs=("imports", "mse-by-hand"),
@@ -90,6 +141,27 @@ def numerical_gradient(f, x, h=1e-5):
         gradient[i] = (f(up) - f(down)) / (2 * h)
     return gradient
 """,
+            """
+@torch.no_grad()
+def numerical_gradient(f, x, h=1e-5):
+    gradient = []
+    for i in range(x.numel()):
+        kept = x[i].item()
+        x[i] = kept + h
+        above = float(f(x))
+        x[i] = kept - h
+        below = float(f(x))
+        x[i] = kept
+        gradient.append((above - below) / (2 * h))
+    return torch.tensor(gradient)
+""",
+            """
+def numerical_gradient(f, x, h=1e-5):
+    def slope(direction):
+        return (f(x + direction * h / 2) - f(x - direction * h / 2)) / h
+
+    return torch.vmap(slope)(torch.eye(len(x), dtype=x.dtype))
+""",
         ),
     ),
     "ex-decay": Case(
@@ -104,6 +176,16 @@ def numerical_gradient(f, x, h=1e-5):
             ),
             Mutant("    @torch.no_grad()\n", "", "recorded by autograd"),
             Mutant("parameter -= ", "parameter = parameter - ", "only moves a name"),
+            Mutant(
+                "class SGDWithDecay(SGD):",
+                "class SGDWithDecay(torch.optim.SGD):",
+                "own `SGD`",
+            ),
+            Mutant(
+                "for parameter in self.parameters:",
+                "for parameter in self.parameters[:1]:",
+                "some of the parameters",
+            ),
         ),
         others=(
             """
@@ -116,6 +198,18 @@ class SGDWithDecay(SGD):
         with torch.no_grad():
             for p in self.parameters:
                 p.mul_(1 - self.lr * self.decay).sub_(self.lr * p.grad)
+""",
+            """
+class SGDWithDecay(SGD):
+    def __init__(self, parameters, lr, weight_decay):
+        super().__init__(parameters, lr)
+        self.weight_decay = weight_decay
+
+    @torch.no_grad()
+    def step(self):
+        for parameter in self.parameters:
+            parameter.grad += self.weight_decay * parameter
+        super().step()
 """,
         ),
         needs=("imports", "own-sgd"),
@@ -131,6 +225,18 @@ class SGDWithDecay(SGD):
             """
 x = torch.stack([torch.tensor([1.0, 2.0, 3.0]), torch.ones(3)])
 largest_rate = 2 / torch.linalg.eigvalsh(2 / 3 * x @ x.T)[-1]
+""",
+            """
+from bisect import bisect_right
+
+
+def flies_apart(thousandths):
+    last = descent_path(thousandths / 1000, 400)[-1]
+    return bool(last.abs().max() > 3)
+
+
+thousandths = bisect_right(range(200), False, lo=100, key=flies_apart) - 1
+largest_rate = Fraction(thousandths, 1000)
 """,
         ),
         needs=("imports", "descend-path"),
@@ -154,6 +260,16 @@ largest_rate = 2 / torch.linalg.eigvalsh(2 / 3 * x @ x.T)[-1]
 """,
                 "still computes gradients",
             ),
+            Mutant(
+                "torch.optim.SGD(trainable, lr=0.01)",
+                "torch.optim.SGD(net.fc3.parameters(), lr=0.01)",
+                "not one of SGD",
+            ),
+            Mutant(
+                "conv2.requires_grad_(False)",
+                "conv2.weight.requires_grad_(False)",
+                "A convolution has changed",
+            ),
         ),
         others=(
             """
@@ -171,6 +287,19 @@ def train_head(net, image, target):
                 parameter -= 0.01 * parameter.grad
     return [n for n, p in net.named_parameters() if (p != before[n]).any()]
 """,
+            """
+def train_head(net, image, target):
+    for layer in net.children():
+        if isinstance(layer, nn.Conv2d):
+            layer.requires_grad_(False)
+    old = {name: one.detach().clone() for name, one in net.named_parameters()}
+    trainable = [one for one in net.parameters() if one.requires_grad]
+    gradients = torch.autograd.grad(nn.MSELoss()(net(image), target), trainable)
+    with torch.no_grad():
+        for parameter, gradient in zip(trainable, gradients):
+            parameter -= 0.01 * gradient
+    return {n for n, one in net.named_parameters() if (one != old[n]).any()}
+""",
         ),
         needs=("imports", "lenet-class"),
     ),
@@ -185,28 +314,107 @@ def train_head(net, image, target):
             Mutant("in reversed(order)", "in order", "begin at the result"),
             Mutant("self.grad = 1.0\n", "self.grad = 0.0\n", "starts with 1"),
             Mutant("if value not in order", "if True", "visit each once"),
+            Mutant(
+                """        order = []  # parents before children
+
+        def visit(value):
+            if value not in order:
+                for parent, _ in value.parents:
+                    visit(parent)
+                order.append(value)
+
+        visit(self)
+        self.grad = 1.0
+        for value in reversed(order):
+            for parent, derivative in value.parents:
+                parent.grad += derivative * value.grad
+""",
+                """        def visit(value, share):
+            value.grad += share
+            for parent, derivative in value.parents:
+                visit(parent, derivative * share)
+
+        visit(self, 1.0)
+""",
+                "pass it on once",
+            ),
         ),
         others=(
             """
+from collections import Counter
+
+
 class Value:
     def __init__(self, data):
-        self.data, self.grad, self.edges = data, 0, []
+        self.data, self.grad = data, 0.0
+        self.sources, self.rule = (), None
+
+    @classmethod
+    def made(cls, data, sources, rule):
+        value = cls(data)
+        value.sources, value.rule = sources, rule
+        return value
 
     def __add__(self, other):
-        result = Value(self.data + other.data)
-        result.edges = [(self, 1), (other, 1)]
-        return result
+        return Value.made(self.data + other.data, (self, other), lambda g: (g, g))
 
     def __mul__(self, other):
-        result = Value(self.data * other.data)
-        result.edges = [(self, other.data), (other, self.data)]
-        return result
+        a, b = self.data, other.data
+        return Value.made(a * b, (self, other), lambda g: (g * b, g * a))
 
-    def backward(self, gradient=1):
-        # Every path adds its own product, so nothing has to be complete.
-        self.grad += gradient
-        for value, slope in self.edges:
-            value.backward(gradient * slope)
+    def backward(self):
+        # How many contributions does each value wait for?
+        waiting, found, todo = Counter(), {id(self)}, [self]
+        while todo:
+            for source in todo.pop().sources:
+                waiting[id(source)] += 1
+                if id(source) not in found:
+                    found.add(id(source))
+                    todo.append(source)
+        # A value goes on only when it waits for no more.
+        self.grad += 1.0
+        ready = [self]
+        while ready:
+            value = ready.pop()
+            if value.rule is None:
+                continue
+            for source, share in zip(value.sources, value.rule(value.grad)):
+                source.grad += share
+                waiting[id(source)] -= 1
+                if waiting[id(source)] == 0:
+                    ready.append(source)
+""",
+            """
+from itertools import count
+
+ages = count()
+
+
+class Value:
+    def __init__(self, data):
+        self.data, self.grad = data, 0
+        self.age, self.edges = next(ages), {}
+
+    def __add__(self, other):
+        return self.result(self.data + other.data, other, 1, 1)
+
+    def __mul__(self, other):
+        return self.result(self.data * other.data, other, other.data, self.data)
+
+    def result(self, data, other, by_self, by_other):
+        made = Value(data)
+        made.edges[self] = by_self
+        made.edges[other] = made.edges.get(other, 0) + by_other
+        return made
+
+    def backward(self):
+        self.grad, waiting = 1, {self}
+        while waiting:
+            value = max(waiting, key=lambda one: one.age)  # the youngest is complete
+            waiting.remove(value)
+            for source, slope in value.edges.items():
+                source.grad += slope * value.grad
+                waiting.add(source)
 """,
         ),
     ),
