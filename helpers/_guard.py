@@ -8,6 +8,7 @@ cells that follow.
 import contextlib
 import copy
 import ctypes
+import dis
 import functools
 import math
 import os
@@ -46,27 +47,40 @@ class TimeUpError(BaseException):
 
 
 class TimeUpForGoodError(TimeUpError):
-    """The same for code that has caught it: every line there raises it from now on.
+    """The same for code that has caught it: the next loops there end with it.
 
-    A bare `except` in a loop catches all that is raised in the `try`; in the lines
-    outside of it, it cannot.
+    A bare `except` in a loop catches all that is raised in its `try`. The jump back to
+    the loop's beginning stands outside of it.
     """
 
     def __init__(self):
         frame = sys._getframe(1)
         while frame:
             if frame.f_globals.get("__name__") == "__main__":
-                frame.f_trace = _raise_here
+                frame.f_trace_opcodes = True
+                frame.f_trace = _leave_loop
             frame = frame.f_back
-        sys.settrace(_raise_here)
+        sys.settrace(_leave_loop)
 
 
-def _raise_here(frame, event, argument):
-    """Raise `TimeUpError` soon in a line of the reader's (a function for tracing)."""
+# Jumps at which it was raised in vain: those of loops within the `try`.
+_IN_VAIN = set()
+
+
+def _leave_loop(frame, event, argument):
+    """Raise `TimeUpError` where a loop of the reader's begins again (for tracing)."""
     if frame.f_globals.get("__name__") != "__main__":
         return None
-    _raise_in(threading.get_ident(), TimeUpError)
-    return _raise_here
+    frame.f_trace_opcodes = True
+    code, place = frame.f_code, frame.f_lasti
+    if event == "opcode":
+        while dis.opname[code.co_code[place]] == "EXTENDED_ARG":
+            place += 2
+        jump = "JUMP_BACKWARD" in dis.opname[code.co_code[place]]
+        if jump and (code, place) not in _IN_VAIN:
+            _IN_VAIN.add((code, place))
+            raise TimeUpError
+    return _leave_loop
 
 
 def _raise_in(thread, error):
@@ -80,6 +94,7 @@ def _within(seconds, run):
 
     Signals would be simpler, but Windows has no alarm. So another thread watches.
     """
+    _IN_VAIN.clear()
     thread, traced = threading.get_ident(), sys.gettrace()
     stop, ended = queue.SimpleQueue(), []
 

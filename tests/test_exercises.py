@@ -629,6 +629,10 @@ ENDLESS = [
     "while True:\n        try: time.sleep(0)\n        except: pass",
     "while True:\n        try:\n            try: sum([1])\n            except: 1\n"
     "        except: 1\n        finally: abs(1)",
+    "while True:\n        try:\n            for _ in range(3): time.sleep(0)\n"
+    "        except: pass",
+    "with torch.no_grad():\n        while True:\n            try: time.sleep(0)\n"
+    "            except: pass",
     "try:\n        while True: pass\n    finally: tidied.append(1)",
     "class Odd(Exception):\n        def __str__(self):\n            while True: pass\n"
     "    raise Odd",
@@ -645,7 +649,7 @@ def test_endless_answer_is_stopped_and_not_judged(body, tried, monkeypatch):
             stack.callback(tidied.append, "checker")
             call(answer, tidied)
 
-    said = tried(f"import time\ndef answer(tidied):\n    {body}", checker)
+    said = tried(f"import time, torch\ndef answer(tidied):\n    {body}", checker)
     assert said.startswith("not finished after 0.1 s, so this was not judged. ")
     assert "wrong" not in said
     # Nothing is left behind that could stop what comes next.
