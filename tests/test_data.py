@@ -135,10 +135,9 @@ def test_untar_data_finds_mnist_and_leaves_the_home_folder_alone(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("name", ["with space", "100 %", "ä"])
-def test_untar_data_writes_nothing_beside_the_data(tmp_path, monkeypatch, name):
+def test_untar_data_writes_nothing_beside_the_data(tmp_path, monkeypatch):
     """A class may share one cache that only its teacher can write."""
-    monkeypatch.setenv("COURSE_DATA_DIR", str(tmp_path / name))
+    monkeypatch.setenv("COURSE_DATA_DIR", str(tmp_path / "100 % ä"))
     data.mnist_png()
     before = {path for path in tmp_path.rglob("*") if path.parent.name != "7"}
     assert untar_data(URLs.MNIST, base=data.fastai_home()) == data.mnist_png()
