@@ -13,6 +13,7 @@ ends, the folder that is removed afterwards has nothing mounted in it.
 
 import ast
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -94,6 +95,8 @@ def main(arguments):
     """Make the bare system, and become root of it in a namespace."""
     if arguments[:1] == ["--inside"]:
         sys.exit(build_and_test(Path(arguments[1])))
+    # Ended from outside, too, it ends what it started and removes what it made.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     suite, *packages = arguments or ["bookworm"]
     with tempfile.TemporaryDirectory(prefix="fresh-") as folder:
         root = Path(folder) / "root"
