@@ -43,11 +43,10 @@ def as_input(file):
     return tvf.to_tensor(picture.convert("L")).unsqueeze(0)
 """,
             """
-from torchvision.io import ImageReadMode, decode_image
 def as_input(file):
-    grey = decode_image(str(file), ImageReadMode.RGB).float()
-    weights = torch.tensor([0.299, 0.587, 0.114])
-    return torch.einsum("chw,c->hw", grey, weights).div(255)[None, None]
+    colours = torch.tensor(np.array(PILImage.create(file))).float()
+    grey = colours @ torch.tensor([0.299, 0.587, 0.114])  # not rounded
+    return grey.div(255)[None, None]
 """,
             """
 def as_input(file):
