@@ -163,7 +163,10 @@ def test_every_exercise_has_checker_and_misconceptions(chapter):
     modules = helpers.exercises._modules()
     assert stated == {label for label in modules if modules[label] == name}
     assert len(stated) >= 6
-    assert all(len(case.mutants) >= 2 for case in cases(chapter).values())
+    for label, case in cases(chapter).items():
+        assert len(case.mutants) >= 2, label
+        # Beside the chapter's own.
+        assert len({ast.dump(ast.parse(other)) for other in case.others}) >= 3, label
 
 
 FACTS = [

@@ -58,6 +58,22 @@ def mse_gradient(predicted, true):
     gradient.sub_(true).mul_(2.0).div_(predicted.shape.numel())
     return gradient
 """,
+            """
+def mse(predicted: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+    '''Mean squared error, a tensor without dimensions.'''
+    error = torch.flatten(true - predicted)
+    return torch.dot(error, error) / len(error)
+
+
+def mse_gradient(predicted: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+    '''Its derivative with respect to each prediction.'''
+    n = 1
+    for size in predicted.shape:
+        n *= size
+    gradient = predicted.detach().clone()
+    gradient.sub_(true).mul_(2.0).div_(n)
+    return gradient
+""",
         ),
     ),
     "ex-slope": Case(
@@ -79,6 +95,14 @@ def predicted_change(gradient, move):
             """
 def predicted_change(gradient, move):
     return torch.dot(gradient, move)
+""",
+            """
+def predicted_change(gradient, move):
+    '''Change of the loss, to first order, for a small move.'''
+    change = 0.0
+    for slope, distance in zip(gradient, move, strict=True):
+        change += float(slope) * float(distance)
+    return change
 """,
         ),
     ),
@@ -116,6 +140,27 @@ def huber_by_hand(w, b):
     values, slopes = zip(*map(of_one, errors_by_hand(w, b)))
     dw = slopes[0] + 2 * slopes[1] + 3 * slopes[2]
     return sum(values) / 3, dw / Fraction(3), sum(slopes) / Fraction(3)
+""",
+            """
+def _huber_point(e):
+    '''Huber loss of one error and its derivative by the error.'''
+    if e > 1:
+        return e - Fraction(1, 2), Fraction(1)
+    if e < -1:
+        return -e - Fraction(1, 2), Fraction(-1)
+    return e * e / 2, e
+
+
+def huber_by_hand(w, b):
+    '''Return loss, dw, db as fractions.'''
+    w, b = Fraction(w), Fraction(b)
+    loss = dw = db = Fraction()
+    for x in (1, 2, 3):
+        value, slope = _huber_point(w * x + b - 2 * x)
+        loss += value / 3
+        dw += slope * x / 3
+        db += slope / 3
+    return loss, dw, db
 """,
         ),
         needs=("imports", "mse-by-hand"),
@@ -211,6 +256,21 @@ class SGDWithDecay(SGD):
             parameter.grad += self.weight_decay * parameter
         super().step()
 """,
+            """
+class SGDWithDecay(SGD):
+    '''SGD that pulls each parameter towards zero.'''
+
+    def __init__(self, parameters, lr: float, weight_decay: float):
+        SGD.__init__(self, parameters, lr)
+        self.shrink = 1 - lr * weight_decay
+
+    def step(self):
+        with torch.no_grad():
+            for p in self.parameters:
+                if p.grad is None:
+                    continue
+                p.mul_(self.shrink).add_(p.grad, alpha=-self.lr)
+""",
         ),
         needs=("imports", "own-sgd"),
     ),
@@ -237,6 +297,19 @@ def flies_apart(thousandths):
 
 thousandths = bisect_right(range(200), False, lo=100, key=flies_apart) - 1
 largest_rate = Fraction(thousandths, 1000)
+""",
+            """
+def _holds(rate):
+    '''Does the descent at this rate stay with us?'''
+    last = descent_path(float(rate), 2000)[-1]
+    return bool(torch.isfinite(last).all() and last.abs().max() < 10)
+
+
+_thousandths = 100
+for _stride in (10, 1):
+    while _holds(Fraction(_thousandths + _stride, 1000)):
+        _thousandths += _stride
+largest_rate = _thousandths / 1000
 """,
         ),
         needs=("imports", "descend-path"),
@@ -299,6 +372,27 @@ def train_head(net, image, target):
         for parameter, gradient in zip(trainable, gradients):
             parameter -= 0.01 * gradient
     return {n for n, one in net.named_parameters() if (one != old[n]).any()}
+""",
+            """
+def train_head(net: nn.Module, image: torch.Tensor, target: torch.Tensor) -> set[str]:
+    '''Return the names of the parameters that one step changes.'''
+    for layer in net.children():
+        if isinstance(layer, nn.Conv2d):
+            layer.requires_grad_(False)
+    old = {name: one.detach().clone() for name, one in net.named_parameters()}
+
+    trainable = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    loss = nn.MSELoss()(net(image), target)
+    gradients = torch.autograd.grad(loss, trainable)
+    with torch.no_grad():  # SGD, written out
+        for parameter, gradient in zip(trainable, gradients):
+            parameter -= 0.01 * gradient
+
+    changed = set()
+    for name, parameter in net.named_parameters():
+        if (parameter != old[name]).any():
+            changed.add(name)
+    return changed
 """,
         ),
         needs=("imports", "lenet-class"),
@@ -415,6 +509,50 @@ class Value:
             for source, slope in value.edges.items():
                 source.grad += slope * value.grad
                 waiting.add(source)
+""",
+            """
+from collections import Counter
+
+
+class Value:
+    def __init__(self, data):
+        self.data, self.grad = data, 0.0
+        self._sources, self._rule = (), None
+
+    @classmethod
+    def _made(cls, data, sources, rule):
+        value = cls(data)
+        value._sources, value._rule = sources, rule
+        return value
+
+    def __add__(self, other):
+        return Value._made(self.data + other.data, (self, other), lambda g: (g, g))
+
+    def __mul__(self, other):
+        a, b = self.data, other.data
+        return Value._made(a * b, (self, other), lambda g: (g * b, g * a))
+
+    def backward(self):
+        # first pass: how many contributions does each value wait for?
+        waiting, found, todo = Counter(), {id(self)}, [self]
+        while todo:
+            for source in todo.pop()._sources:
+                waiting[id(source)] += 1
+                if id(source) not in found:
+                    found.add(id(source))
+                    todo.append(source)
+        # second pass: a value goes on only when it waits for no more
+        self.grad += 1.0
+        ready = [self]
+        while ready:
+            value = ready.pop()
+            if value._rule is None:
+                continue
+            for source, share in zip(value._sources, value._rule(value.grad)):
+                source.grad += share
+                waiting[id(source)] -= 1
+                if waiting[id(source)] == 0:
+                    ready.append(source)
 """,
         ),
     ),

@@ -58,6 +58,23 @@ def batch_sizes(n, batch_size, drop_last=False):
     sizes.append(left)
     return sizes
 """,
+            """
+def batch_sizes(n, batch_size, drop_last=False):
+    '''Return the sizes of all batches of an epoch.'''
+    sizes = []
+    left = n
+    while left >= batch_size:
+        sizes.append(batch_size)
+        left -= batch_size
+    if drop_last or left == 0:
+        return sizes
+    sizes.append(left)
+    return sizes
+
+
+loader = DataLoader(range(70), batch_size=32)
+assert batch_sizes(70, 32) == [len(batch) for batch in loader]
+""",
         ),
     ),
     "ex-rule": Case(
@@ -213,6 +230,27 @@ def same_padding(kernel):
 refusal = ""
 try:
     F.conv2d(torch.zeros(1, 1, 28, 28), torch.zeros(1, 1, 3, 3), None, 2, "same")
+except Exception as problem:
+    refusal = problem.args[0]
+""",
+            """
+def same_padding(kernel):
+    '''Return the padding that keeps the size for an odd kernel.'''
+    side = kernel + 21
+    padding = 0
+    while side + 2 * padding - kernel + 1 != side:
+        padding += 1
+    return padding
+
+
+picture = torch.zeros(1, 1, 28, 28)
+for k in (3, 5, 7):
+    for word in ("valid", "same"):
+        print(k, word, nn.Conv2d(1, 1, k, padding=word)(picture).shape)
+
+refusal = ""
+try:
+    F.conv2d(picture, torch.zeros(1, 1, 3, 3), stride=2, padding="same")
 except Exception as problem:
     refusal = problem.args[0]
 """,

@@ -171,6 +171,48 @@ worst = np.argsort(losses.numpy())[::-1][:9]
 wrong = torch.tensor([int(parity_dls.valid_ds.items[i].parent.name) for i in worst])
 parity.opt = None
 """,
+            """
+def name_of(digit_folder):
+    return ("even", "odd")[int(digit_folder) & 1]
+
+
+block = DataBlock(
+    blocks=(ImageBlock(PILImageBW), CategoryBlock(vocab=["odd", "even"])),
+    get_y=Pipeline([attrgetter("parent.name"), name_of]),
+    splitter=RandomSplitter(valid_pct=0.25, seed=1),
+)
+chosen = sorted(data.mnist_png().glob("training/*/*.png"))[::10]
+grey_dls = block.dataloaders(chosen, bs=50, num_workers=0)
+small = nn.Sequential(
+    ConvLayer(1, 16, stride=2),
+    ConvLayer(16, 32, stride=2),
+    ConvLayer(32, 64, stride=2),
+    nn.AdaptiveAvgPool2d(1),
+    nn.Flatten(),
+    nn.Linear(64, 2),
+)
+parity = Learner(
+    grey_dls, small, loss_func=nn.CrossEntropyLoss(), opt_func=partial(Adam, wd=0.01)
+)
+with parity.no_bar(), parity.no_logging():
+    parity.fit(6, 5e-3)
+
+parity.model.eval()
+scored = []
+with torch.no_grad():
+    start = 0
+    for xb, yb in parity.dls.valid:
+        each = F.cross_entropy(
+            parity.model(xb).as_subclass(torch.Tensor),
+            yb.as_subclass(torch.Tensor),
+            reduction="none",
+        )
+        for k, value in enumerate(each.tolist()):
+            scored.append((value, start + k))
+        start += len(yb)
+scored.sort(reverse=True)
+wrong = [int(parity.dls.valid.items[k].parent.name) for _, k in scored[:9]]
+""",
         ),
     ),
     "ex-architecture": Case(

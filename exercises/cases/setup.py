@@ -42,6 +42,21 @@ def verdict(built: bool, available: bool) -> str:
             return "wrong build"
     raise ImpossibleError
 """,
+            """
+_MEANINGS = {
+    (True, True): "ready",
+    (True, False): "no hardware or driver",
+    (False, False): "wrong build",
+}
+
+
+def verdict(built: bool, available: bool) -> str:
+    '''Say what the two answers about a kind of GPU mean together.'''
+    try:
+        return _MEANINGS[bool(built), bool(available)]
+    except KeyError as error:
+        raise ValueError(f"impossible pair {error}") from error
+""",
         ),
     ),
     "ex-prefer": Case(
@@ -74,6 +89,20 @@ def prefer(wishes, there):
     except StopIteration:
         raise ValueError(f"none of {wishes} is among {there}") from None
 """,
+            """
+class NothingThere(ValueError):
+    def __init__(self, wishes, there):
+        asked, known = ", ".join(wishes), ", ".join(there)
+        super().__init__(f"wished for: {asked}; there: {known}")
+
+
+def prefer(wishes: list[str], there: list[str]) -> str:
+    '''Return the first of the wishes that is there.'''
+    common = set(wishes) & set(there)
+    if not common:
+        raise NothingThere(wishes, there)
+    return min(common, key=wishes.index)
+""",
         ),
     ),
     "ex-double": Case(
@@ -103,6 +132,16 @@ def double_on(values: list, device) -> np.ndarray:
     there.copy_(host)
     there += there.clone()
     return np.asarray(there.to("cpu"))
+""",
+            """
+def double_on(values: list, device) -> np.ndarray:
+    '''Double the values on the device; return them as a NumPy array.'''
+    host = torch.from_numpy(np.array(values, dtype=np.float32))
+    there = torch.empty_like(host, device=device)
+    there.copy_(host)
+    there += there.clone()
+    back = there.to("cpu")
+    return np.asarray(back)
 """,
         ),
     ),
@@ -149,6 +188,30 @@ def move(batch, device):
             return type(batch)((key, move(batch[key], device)) for key in batch)
         case list():
             return [move(part, device) for part in batch]
+        case tuple():
+            parts = [move(part, device) for part in batch]
+            if hasattr(batch, "_fields"):  # a named tuple
+                return type(batch)(*parts)
+            return tuple(parts)
+        case _:
+            return batch
+""",
+            """
+def move(batch, device):
+    '''Return the batch with all its tensors on the device.'''
+    match batch:
+        case torch.Tensor():
+            return batch.to(device)
+        case dict():
+            moved = {}
+            for key in batch:
+                moved[key] = move(batch[key], device)
+            return moved
+        case list():
+            moved = []
+            for part in batch:
+                moved.append(move(part, device))
+            return moved
         case tuple():
             parts = [move(part, device) for part in batch]
             if hasattr(batch, "_fields"):  # a named tuple
@@ -213,6 +276,20 @@ def race(train, names):
     runners = [Runner(train, name).warm_up() for name in names]
     return {runner.name: runner.measure() for runner in runners}
 """,
+            """
+import timeit
+
+
+def race(train, names):
+    for name in names:
+        train(name)  # all warm before the first is timed
+    table = {}
+    for name in names:
+        start = timeit.default_timer()
+        losses = train(name)[-1]
+        table[name] = (losses[-1:].sum().item(), timeit.default_timer() - start)
+    return table
+""",
         ),
     ),
     "ex-accelerator": Case(
@@ -250,6 +327,19 @@ def accelerator():
     if is_available():
         return [current_accelerator().type, device_count()]
     return ["cpu", 1]
+""",
+            """
+from torch import accelerator as _acc
+
+
+def accelerator() -> tuple[str, int]:
+    '''Return the type of accelerator and how many there are.'''
+    found = _acc.current_accelerator(check_available=True)
+    kind, count = "cpu", 1
+    if found is not None:
+        kind = str(found).partition(":")[0]
+        count = int(_acc.device_count())
+    return (kind, count)
 """,
         ),
     ),
@@ -342,6 +432,9 @@ steps = ("kernel", "doctor", "driver", "doctor")
 steps = []
 steps.append("kernel")
 steps += ["doctor", "driver"]
+""",
+            """
+steps = "kernel doctor driver".split()
 """,
         ),
     ),

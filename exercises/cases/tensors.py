@@ -29,6 +29,15 @@ corners = pictures[every, every, five, five]
 coarse = pictures[every, every, second, second]
 green_kept = pictures[:, [1]]
 """,
+            """
+pictures = torch.arange(8 * 3 * 28 * 28).reshape(8, 3, 28, 28)
+_all, _second, _five = slice(None), slice(0, 28, 2), slice(0, 5)
+first = pictures[-8, :, :, :]
+green = pictures[_all, -2, _all, _all]
+corners = pictures[_all, _all, _five, _five]
+coarse = pictures[_all, _all, _second, _second]
+green_kept = pictures[:, 1, None]
+""",
         ),
     ),
     "ex-linear": Case(
@@ -61,6 +70,10 @@ def linear_by_hand(x, weight, bias):
         columns.append((x * row).sum(dim=-1) + offset)
     return torch.stack(columns, dim=-1)
 """,
+            """
+def linear_by_hand(x, weight, bias):
+    return x @ weight.T + bias
+""",
         ),
     ),
     "ex-factories": Case(
@@ -86,6 +99,12 @@ identity = torch.eye(n=3, m=3)
 sevens = torch.full(size=[2, 4], fill_value=7, dtype=torch.float64)
 quarters = torch.arange(0, 1.1, 0.25)
 noise = torch.randint_like(sevens, 100)
+""",
+            """
+identity = torch.eye(3)
+sevens = torch.full((2, 4), 7.0)
+quarters = torch.linspace(0, 1, 5)
+noise = torch.rand_like(sevens)
 """,
         ),
     ),
@@ -126,6 +145,20 @@ shapes = {
     ).items()
 }
 """,
+            """
+_a, _b, _c = torch.empty(5, 4, 6), torch.empty(6, 2), torch.empty(4, 1)
+shapes = {}
+for _name, _result in dict(
+    turned=_a.permute(1, 2, 0),
+    joined=torch.cat([_b] * 3, dim=1),
+    stacked=torch.stack([_b] * 3, dim=1),
+    kept=_a.mean(dim=1, keepdim=True),
+    mean=_a.mean(dim=1),
+    plus=_a + _c,
+    matmul=_a @ _b,
+).items():
+    shapes[_name] = _result.shape  # torch.Size is a tuple
+""",
         ),
     ),
     "ex-standardise": Case(
@@ -164,6 +197,13 @@ def standardise(table):
     centred /= (centred * centred).mean(dim=0).sqrt()
     return centred
 """,
+            """
+def standardise(table):
+    centred = table - table.sum(dim=0) / table.shape[0]
+    variance = (centred * centred).mean(dim=0)  # the population's, as in NumPy
+    centred /= variance.sqrt()
+    return centred
+""",
         ),
     ),
     "ex-pictures": Case(
@@ -192,6 +232,15 @@ def to_model_input(pictures: torch.Tensor) -> torch.Tensor:
     for channel in range(channels):
         result[:, channel] = pictures[..., channel]
     return result.mul_(1 / 255).clamp_(max=1.0)
+""",
+            """
+def to_model_input(pictures: torch.Tensor) -> torch.Tensor:
+    n, height, width, channels = pictures.shape
+    result = torch.empty(n, channels, height, width, dtype=torch.float32)
+    for channel in range(channels):
+        result[:, channel] = pictures[..., channel]
+    result.mul_(1 / 255).clamp_(max=1.0)
+    return result
 """,
         ),
     ),
@@ -247,6 +296,24 @@ def shares_memory(a, b):
 
 copies = {"x.T.reshape(3, 4)", "x[[0, 1]]", "x[x > 3]", "x.float()", "x.clone()"}
 shared = {name: name not in copies for name in shared}
+""",
+            """
+def _span(tensor):
+    storage = tensor.untyped_storage()
+    first = storage.data_ptr()
+    return range(first, first + storage.nbytes())
+
+
+def shares_memory(a, b):
+    '''Do the pieces of memory behind the two overlap?'''
+    one, other = _span(a), _span(b)
+    return max(one.start, other.start) < min(one.stop, other.stop)
+
+
+_copies = {"x.T.reshape(3, 4)", "x[[0, 1]]", "x[x > 3]", "x.float()", "x.clone()"}
+shared = dict.fromkeys(
+    ["x.T", "x.reshape(4, 3)", "x[:, 1:3]", "x.unsqueeze(0)", "x.to(torch.int64)"], True
+) | dict.fromkeys(_copies, False)
 """,
         ),
     ),
