@@ -27,6 +27,22 @@ def three_way_split(X, y, train, validation):
     pairs = zip(X.split(sizes), y.split(sizes))
     return tuple(part for pair in pairs for part in pair)
 """,
+            """
+from itertools import chain
+
+
+def three_way_split(X, y, train, validation):
+    rows = np.rint(np.array([train, validation]) * X.shape[0]).astype(int)
+    ends = np.cumsum(rows).tolist()
+    sets = zip(X.tensor_split(ends), y.tensor_split(ends))
+    return list(chain.from_iterable(sets))
+""",
+            """
+def three_way_split(X, y, train, validation):
+    a = round(train * len(X))
+    b = a + round(validation * len(X))
+    return X[:a], y[:a], X[a:b], y[a:b], X[b:], y[b:]
+""",
         ),
     ),
     "ex-seeds": Case(
@@ -48,6 +64,11 @@ def three_way_split(X, y, train, validation):
                 "model.weights, model.bias",
                 "holds tensors",
             ),
+            Mutant(
+                "model.weights.item(), model.bias.item()",
+                "model.weights.item(), str(model.bias.item())",
+                "not a pair of numbers",
+            ),
         ),
         others=(
             """
@@ -55,6 +76,17 @@ def initial_parameters(seed):
     generator = torch.manual_seed(seed)
     state = LinearRegressionModel().state_dict()
     return [float(state[name]) for name in ("weights", "bias")]
+""",
+            """
+def initial_parameters(seed: int) -> list[float]:
+    torch.random.default_generator.manual_seed(seed)
+    parameters = LinearRegressionModel().parameters()
+    return nn.utils.parameters_to_vector(parameters).tolist()
+""",
+            """
+def initial_parameters(seed):
+    torch.manual_seed(seed)
+    return [one.detach().numpy()[0] for one in LinearRegressionModel().parameters()]
 """,
         ),
     ),
@@ -77,6 +109,12 @@ def initial_parameters(seed):
                 "starts.append([layer.weight, layer.bias])",
                 "they were trained along",
             ),
+            Mutant(
+                "finishes.append([layer.weight.item(), layer.bias.item()])",
+                "finishes.append([0.694, 0.299])",
+                "end elsewhere",
+            ),
+            Mutant("lr=0.01", "lr=0.02", "end elsewhere"),
         ),
         others=(
             """
@@ -91,6 +129,38 @@ for model in models:
         (model(X_train) - y_train).abs().mean().backward()
         optimizer.step()
 finishes = [both(model) for model in models]
+""",
+            """
+starts, finishes = [], []
+for _ in range(3):
+    model = LinearRegressionModelV2()
+    starts.append(nn.utils.parameters_to_vector(model.parameters()).tolist())
+    for _ in range(1000):
+        gradients = torch.autograd.grad(
+            nn.functional.l1_loss(model(X_train), y_train), list(model.parameters())
+        )
+        with torch.no_grad():
+            for parameter, gradient in zip(model.parameters(), gradients):
+                parameter.sub_(gradient, alpha=0.01)
+    finishes.append(nn.utils.parameters_to_vector(model.parameters()).tolist())
+""",
+            """
+def pair(model):
+    return tuple(p.detach().flatten()[0].tolist() for p in model.state_dict().values())
+
+
+def one_life():
+    model = LinearRegressionModelV2().cpu()
+    birth = pair(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    for _ in range(1000):
+        optimizer.zero_grad()
+        (model(X_train) - y_train).abs().mean().backward()
+        optimizer.step()
+    return birth, pair(model)
+
+
+starts, finishes = zip(*[one_life() for _ in range(3)])
 """,
         ),
     ),
@@ -121,6 +191,42 @@ for _ in range(500):
     (plane(points) - heights).square().mean().backward()
     optimizer.step()
 """,
+            """
+plane = nn.Sequential(nn.Linear(in_features=2, out_features=1))
+lbfgs = torch.optim.LBFGS(plane.parameters(), line_search_fn="strong_wolfe")
+
+
+def closure():
+    lbfgs.zero_grad()
+    error = (plane(points) - heights).pow(2).sum()
+    error.backward()
+    return error
+
+
+for _ in range(10):
+    lbfgs.step(closure)
+plane.requires_grad_(False).eval()
+""",
+            """
+class Plane(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 1)
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+plane = Plane()
+weight, bias = plane.layer.parameters()
+for _ in range(100):
+    for batch, goal in zip(points.split(10), heights.split(10)):
+        error = plane(batch) - goal
+        dw, db = torch.autograd.grad(error.square().mean(), [weight, bias])
+        with torch.no_grad():
+            weight -= 0.5 * dw
+            bias -= 0.5 * db
+""",
         ),
     ),
     "ex-resting-loss": Case(
@@ -144,6 +250,33 @@ def mae_after(loss_fn, lr, epochs=400):
         optimizer.step()
     with torch.no_grad():
         return (y_test - model(X_test)).abs().mean()
+""",
+            """
+def mae_after(loss_fn, lr, epochs=400):
+    torch.manual_seed(42)
+    line = LinearRegressionModel()
+    parameters = tuple(line.parameters())
+    for _ in range(epochs):
+        gradients = torch.autograd.grad(loss_fn(line(X_train), y_train), parameters)
+        with torch.no_grad():
+            for parameter, gradient in zip(parameters, gradients):
+                parameter.sub_(lr * gradient)
+    return float(np.abs(line(X_test).detach().numpy() - y_test.numpy()).mean())
+""",
+            """
+def mae_after(loss_fn, lr, epochs=400):
+    torch.manual_seed(42)
+    model = LinearRegressionModel()
+    state = {name: value.detach() for name, value in model.named_parameters()}
+
+    def loss(state):
+        return loss_fn(torch.func.functional_call(model, state, X_train), y_train)
+
+    for _ in range(epochs):
+        slopes = torch.func.grad(loss)(state)
+        state = {name: value - lr * slopes[name] for name, value in state.items()}
+    predicted = torch.func.functional_call(model, state, X_test)
+    return nn.functional.l1_loss(predicted, y_test)
 """,
         ),
     ),
@@ -195,6 +328,53 @@ best_loss, best_epoch, best_state = min(log, key=lambda row: row[0])
 best_model = LinearRegressionModel()
 best_model.load_state_dict(best_state)
 """,
+            """
+from typing import NamedTuple
+
+
+class Record(NamedTuple):
+    loss: float
+    epoch: int
+    state: dict
+
+
+def records(epochs):
+    torch.manual_seed(42)
+    line = LinearRegressionModel()
+    sgd = torch.optim.SGD(line.parameters(), lr=0.01)
+    for epoch in range(epochs):
+        sgd.zero_grad()
+        nn.functional.l1_loss(line(X[:30]), y[:30]).backward()
+        sgd.step()
+        loss = nn.functional.l1_loss(line(X[30:40]), y[30:40]).item()
+        yield Record(loss, epoch, copy.deepcopy(line).state_dict())
+
+
+best_loss, best_epoch, best_state = min(records(300), key=lambda record: record.loss)
+best_model = LinearRegressionModel()
+best_model.load_state_dict(best_state)
+best_model.eval()
+""",
+            """
+torch.manual_seed(42)
+models_so_far = [LinearRegressionModel()]
+for _ in range(300):
+    model = copy.deepcopy(models_so_far[-1])
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    nn.L1Loss()(model(X[:30]), y[:30]).backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    models_so_far.append(model)
+del models_so_far[0]
+with torch.inference_mode():
+    losses = [nn.L1Loss()(model(X[30:40]), y[30:40]) for model in models_so_far]
+best_loss, best_epoch = torch.stack(losses).min(dim=0)
+best_state = models_so_far[best_epoch].state_dict()
+best_model = LinearRegressionModel()
+with torch.no_grad():
+    best_model.weights.copy_(best_state["weights"])
+    best_model.bias.copy_(best_state["bias"])
+""",
         ),
     ),
     "ex-resume": Case(
@@ -238,6 +418,12 @@ resumed.load_state_dict(loaded["model"])
                 "",
                 "50 more epochs are to come",
             ),
+            Mutant(
+                'path, map_location="cpu", weights_only=True)\n',
+                "path, weights_only=True)\n"
+                'torch.save({**checkpoint, "all": nn.Linear(1, 1)}, path)\n',
+                "not the model itself",
+            ),
         ),
         others=(
             """
@@ -266,6 +452,74 @@ resumed.load_state_dict(together["net"])
 third.load_state_dict(together["sgd"])
 advance(resumed, third, 100 - together["done"])
 """,
+            """
+class Session:
+    file = models / "checkpoint.pth"
+
+    def __init__(self, seed=None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        self.network = LinearRegressionModel()
+        self.sgd = torch.optim.SGD(self.network.parameters(), lr=0.01, momentum=0.9)
+        self.done = torch.tensor(0)
+
+    def train_until(self, epochs):
+        while self.done < epochs:
+            self.sgd.zero_grad()
+            nn.L1Loss()(self.network(X_train), y_train).backward()
+            self.sgd.step()
+            self.done += 1
+        return self
+
+    def save(self):
+        torch.save(
+            dict(
+                epochs_done=self.done,
+                network_state_dict=self.network.state_dict(),
+                sgd_state_dict=self.sgd.state_dict(),
+            ),
+            self.file,
+        )
+
+    @classmethod
+    def load(cls):
+        session, saved = cls(), torch.load(cls.file)
+        session.done = saved["epochs_done"]
+        session.network.load_state_dict(saved["network_state_dict"])
+        session.sgd.load_state_dict(saved["sgd_state_dict"])
+        return session
+
+
+Session(seed=42).train_until(50).save()
+resumed = Session.load().train_until(100).network
+straight = Session(seed=42).train_until(100).network
+""",
+            """
+def train(model, optimizer, epochs):
+    history = train_and_test(model, data, nn.L1Loss(), optimizer, epochs=epochs)
+    return len(history["train_loss"])
+
+
+def make():
+    model = LinearRegressionModel()
+    return model, torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+
+
+torch.manual_seed(42)
+early = make()
+straight, optimizer = copy.deepcopy(early)
+train(straight, optimizer, 100)
+done = train(*early, epochs=50)
+with open(models / "checkpoint.pth", "wb") as file:
+    torch.save(dict(enumerate([done, *(one.state_dict() for one in early)])), file)
+
+late = make()
+done, *states = torch.load(models / "checkpoint.pth").values()
+for one, state in zip(late, states):
+    one.load_state_dict(state)
+train(*late, epochs=100 - done)
+resumed = late[0]
+""",
         ),
     ),
     "ex-from-memory": Case(
@@ -289,6 +543,11 @@ advance(resumed, third, 100 - together["done"])
                 "train_y, test_y = labels[:split, 0], labels[split:, 0]",
                 "the same shape, (N, 1)",
             ),
+            Mutant(
+                "my_loaded_model.load_state_dict(state)\n",
+                "my_loaded_model.load_state_dict(my_model.state_dict(), assign=True)\n",
+                "share their parameters",
+            ),
         ),
         others=(
             """
@@ -309,6 +568,65 @@ for _ in range(1000):
 torch.save(my_model.state_dict(), models / "mine.pt")
 my_loaded_model = Line()
 my_loaded_model.load_state_dict(torch.load(models / "mine.pt"))
+""",
+            """
+def run(where):
+    rows = [i / 100 for i in range(100)]
+    np.random.shuffle(rows)
+    x = torch.tensor(rows, device=where).view(-1, 1)
+    labels = 0.9 - 0.5 * x
+    network = nn.Linear(1, 1).to(where)
+    descent = torch.optim.SGD(network.parameters(), lr=1e-2)
+    for _ in range(1000):
+        network.train()
+        loss = nn.L1Loss()(network(x[:80]), labels[:80])
+        descent.zero_grad(set_to_none=False)
+        loss.backward()
+        descent.step()
+    return network.eval()
+
+
+my_model = run(device)
+with tempfile.TemporaryFile() as file:
+    torch.save(my_model.state_dict(), file)
+    file.seek(0)
+    state = torch.load(file, map_location="cpu")
+my_loaded_model = nn.Linear(1, 1)
+my_loaded_model.load_state_dict(state, assign=True)
+""",
+            """
+import random
+
+
+class MyLine(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(in_features=1, out_features=1)
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+rows = [i / 100 for i in range(100)]
+random.shuffle(rows)
+x = torch.tensor(rows, device=device).view(-1, 1)
+(x_train, x_test), (y_train_, y_test_) = x.split(80), (0.9 - 0.5 * x).split(80)
+my_model = MyLine().to(device)
+descent = torch.optim.SGD(my_model.parameters(), lr=1e-2)
+epoch = 0
+while epoch < 1000:
+    loss = nn.functional.l1_loss(my_model(x_train), y_train_)
+    descent.zero_grad()
+    loss.backward()
+    descent.step()
+    epoch += 1
+with tempfile.NamedTemporaryFile(suffix=".pt") as file:
+    torch.save(my_model.state_dict(), file)
+    file.seek(0)
+    state = torch.load(file, map_location=device)
+my_loaded_model = MyLine().to(device)
+my_loaded_model.load_state_dict(state)
+my_loaded_model.eval()
 """,
         ),
     ),
