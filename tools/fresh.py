@@ -91,6 +91,15 @@ def build_and_test(root):
     return took[-1][2]
 
 
+def run(command, **options):
+    """Run in namespaces of its own: if it is ended, all that it started ends too."""
+    try:
+        return subprocess.run([*NAMESPACE, *command], **options).returncode
+    except BaseException:
+        time.sleep(2)  # until all of it is gone, and writes no more files
+        raise
+
+
 def main(arguments):
     """Make the bare system, and become root of it in a namespace."""
     if arguments[:1] == ["--inside"]:
@@ -102,15 +111,11 @@ def main(arguments):
         root = Path(folder) / "root"
         wanted = ",".join([*BARE, *packages])
         bootstrap = ["debootstrap", "--variant=minbase", f"--include={wanted}"]
-        made = subprocess.run(
-            [*bootstrap, suite, root, *mirror()], stdout=subprocess.DEVNULL
-        )
-        if made.returncode:
+        if run([*bootstrap, suite, root, *mirror()], stdout=subprocess.DEVNULL):
             sys.exit(f"debootstrap could not make {suite}: see above")
         clone = ["git", "clone", "--quiet", ROOT, root / "root" / "course"]
         subprocess.run(clone, check=True)
-        inside = [*NAMESPACE, sys.executable, __file__, "--inside", root]
-        sys.exit(subprocess.run(inside).returncode)
+        sys.exit(run([sys.executable, __file__, "--inside", root]))
 
 
 if __name__ == "__main__":
