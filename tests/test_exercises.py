@@ -682,6 +682,14 @@ def test_limit_that_is_no_number_is_said(seconds, tried, monkeypatch):
     assert said.startswith(f"COURSE_CHECK_SECONDS is '{seconds}', and has to be")
 
 
+@pytest.fixture
+def interruptible():
+    """Let an interrupt be heard: what runs in the background was started deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -689,7 +697,7 @@ def test_limit_that_is_no_number_is_said(seconds, tried, monkeypatch):
         "try: signal.raise_signal(signal.SIGINT)\n    except: pass\n    return 1",
     ],
 )
-def test_interrupt_by_a_person_goes_on(body, tried, capsys):
+def test_interrupt_by_a_person_goes_on(body, tried, capsys, interruptible):
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         tried(f"import signal\ndef answer():\n    {body}", called)
