@@ -72,16 +72,22 @@ def enter(root, settings):
         subprocess.run(["mount", "--bind", path, place], check=True)
 
 
-def build_and_test(root):
-    """Run the targets inside and say what each took; return the number of failures."""
+def build_and_test(root, packages):
+    """Run the targets inside and say what each took; return the last one's status."""
     settings = pip_settings()
     enter(root, settings)
     clean = {"HOME": "/root", "LANG": "C.UTF-8", "PATH": PATH}
+
+    def inside(*command):
+        return subprocess.run(["chroot", root, *command], env=clean | settings)
+
+    if packages:
+        install = ("apt-get", "install", "--yes", "--quiet", "--no-install-recommends")
+        inside(*install, *packages).check_returncode()
     took = []
     for target in TARGETS:
         start = time.perf_counter()
-        inside = ["chroot", root, "make", "-C", "/root/course", target]
-        status = subprocess.run(inside, env=clean | settings).returncode
+        status = inside("make", "-C", "/root/course", target).returncode
         seconds = time.perf_counter() - start
         took.append((f"make {target}", seconds, status))
         if status:
@@ -103,19 +109,18 @@ def run(command, **options):
 def main(arguments):
     """Make the bare system, and become root of it in a namespace."""
     if arguments[:1] == ["--inside"]:
-        sys.exit(build_and_test(Path(arguments[1])))
+        sys.exit(build_and_test(Path(arguments[1]), arguments[2:]))
     # Ended from outside, too, it ends what it started and removes what it made.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     suite, *packages = arguments or ["bookworm"]
     with tempfile.TemporaryDirectory(prefix="fresh-") as folder:
         root = Path(folder) / "root"
-        wanted = ",".join([*BARE, *packages])
-        bootstrap = ["debootstrap", "--variant=minbase", f"--include={wanted}"]
+        bootstrap = ["debootstrap", "--variant=minbase", f"--include={','.join(BARE)}"]
         if run([*bootstrap, suite, root, *mirror()], stdout=subprocess.DEVNULL):
             sys.exit(f"debootstrap could not make {suite}: see above")
         clone = ["git", "clone", "--quiet", ROOT, root / "root" / "course"]
         subprocess.run(clone, check=True)
-        sys.exit(run([sys.executable, __file__, "--inside", root]))
+        sys.exit(run([sys.executable, __file__, "--inside", root, *packages]))
 
 
 if __name__ == "__main__":
