@@ -118,6 +118,22 @@ def tolerances(source):
         yield from (one.value for one in given if isinstance(one, ast.Constant))
 
 
+def test_no_upper_bound_lets_anything_pass(code):
+    for cell in code:
+        python = TransformerManager().transform_cell(cell.source)
+        bounds = [
+            bound.value
+            for node in ast.walk(ast.parse(python))
+            if isinstance(node, ast.Assert)
+            for part in ast.walk(node.test)
+            if isinstance(part, ast.Compare)
+            for op, bound in zip(part.ops, part.comparators, strict=True)
+            if isinstance(op, BELOW) and isinstance(bound, ast.Constant)
+        ]
+        # Ten million is a bound on parameters, and on nothing else here.
+        assert all(type(bound) is not float or bound < 1e7 for bound in bounds), cell.id
+
+
 def test_tolerances_are_small(code):
     for cell in code:
         if ASSERT.search(cell.source) and not has_error(cell):
