@@ -115,7 +115,7 @@ def check_packages(requirements=None):
         if requirements is None:
             requirements = metadata.requires(DISTRIBUTION) or []
     except ImportError as error:  # PackageNotFoundError is one
-        text = f"{error} is not installed"
+        text = f"{error.name} is not installed"
         advice = ADVICE["course not installed"]
         if on_colab():
             advice = ADVICE["course not installed on Colab"]

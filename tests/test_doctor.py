@@ -139,6 +139,13 @@ def test_no_advice_joins_commands_in_a_way_that_powershell_refuses():
     assert not [text for text in doctor.ADVICE.values() if "&&" in text]
 
 
+def test_course_that_is_not_installed_is_named_once(monkeypatch):
+    monkeypatch.setattr(doctor, "DISTRIBUTION", "no-such-course")
+    (finding,) = doctor.check_packages()
+    assert finding.state == PROBLEM
+    assert finding.text == "no-such-course is not installed"
+
+
 def test_missing_and_old_packages():
     findings = states(
         doctor.check_packages(

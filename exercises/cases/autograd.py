@@ -511,48 +511,32 @@ class Value:
                 waiting.add(source)
 """,
             """
-from collections import Counter
-
-
 class Value:
-    def __init__(self, data):
+    def __init__(self, data, parents=()):
         self.data, self.grad = data, 0.0
-        self._sources, self._rule = (), None
-
-    @classmethod
-    def _made(cls, data, sources, rule):
-        value = cls(data)
-        value._sources, value._rule = sources, rule
-        return value
+        self.parents = parents  # pairs of a value and the local derivative
 
     def __add__(self, other):
-        return Value._made(self.data + other.data, (self, other), lambda g: (g, g))
+        return Value(self.data + other.data, ((self, 1.0), (other, 1.0)))
 
     def __mul__(self, other):
-        a, b = self.data, other.data
-        return Value._made(a * b, (self, other), lambda g: (g * b, g * a))
+        return Value(self.data * other.data, ((self, other.data), (other, self.data)))
 
     def backward(self):
-        # first pass: how many contributions does each value wait for?
-        waiting, found, todo = Counter(), {id(self)}, [self]
-        while todo:
-            for source in todo.pop()._sources:
-                waiting[id(source)] += 1
-                if id(source) not in found:
-                    found.add(id(source))
-                    todo.append(source)
-        # second pass: a value goes on only when it waits for no more
-        self.grad += 1.0
-        ready = [self]
-        while ready:
-            value = ready.pop()
-            if value._rule is None:
-                continue
-            for source, share in zip(value._sources, value._rule(value.grad)):
-                source.grad += share
-                waiting[id(source)] -= 1
-                if waiting[id(source)] == 0:
-                    ready.append(source)
+        order, seen = [], set()
+
+        def visit(node):
+            if node not in seen:
+                seen.add(node)
+                for parent, _ in node.parents:
+                    visit(parent)
+                order.append(node)
+
+        visit(self)
+        self.grad = 1.0
+        for node in reversed(order):
+            for parent, slope in node.parents:
+                parent.grad += slope * node.grad
 """,
         ),
     ),

@@ -234,13 +234,8 @@ def to_model_input(pictures: torch.Tensor) -> torch.Tensor:
     return result.mul_(1 / 255).clamp_(max=1.0)
 """,
             """
-def to_model_input(pictures: torch.Tensor) -> torch.Tensor:
-    n, height, width, channels = pictures.shape
-    result = torch.empty(n, channels, height, width, dtype=torch.float32)
-    for channel in range(channels):
-        result[:, channel] = pictures[..., channel]
-    result.mul_(1 / 255).clamp_(max=1.0)
-    return result
+def to_model_input(pictures):
+    return pictures.permute(0, 3, 1, 2).contiguous().float() / 255
 """,
         ),
     ),
