@@ -84,7 +84,7 @@ accelerator: $(INSTALLED)  ## chapters, helpers and planted bugs on a device tha
 versions: $(INSTALLED)  ## other versions of torch and Python; writes appendix/versions.csv
 	$(BIN)/nox
 
-execute: $(INSTALLED)  ## run chapters and store their outputs; CHAPTER=chapters/04_workflow.ipynb for one
+execute: $(INSTALLED)  ## run chapters and store their outputs; CHAPTER=chapters/05_workflow.ipynb for one
 	$(BIN)/python -m tools.execute $(CHAPTER)
 
 lint: $(INSTALLED)  ## check the style of all code

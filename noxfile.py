@@ -2,7 +2,7 @@
 
 Each session runs the tests of the helpers and every notebook, whose asserts must hold;
 outputs are compared on the pinned versions only (``make test``). Options of pytest go
-after ``--``: ``nox -- -k 04_workflow``.
+after ``--``: ``nox -- -k 05_workflow``.
 """
 
 import csv
@@ -73,7 +73,7 @@ def read_results(report):
     for case in ET.parse(report).iter("testcase"):
         if case.find("skipped") is not None:
             continue
-        # test_...[04_workflow-42] is the notebook 04_workflow.
+        # test_...[05_workflow-42] is the notebook 05_workflow.
         notebook = re.fullmatch(r".*\[(.+)-42\]", case.get("name"))
         kind = "chapters" if notebook else "tests"
         passed = case.find("failure") is None and case.find("error") is None

@@ -64,7 +64,7 @@ class Time(SphinxRole):
 
 
 class ChapterFigure(Figure, SphinxDirective):
-    """A figure that a chapter drew: ``chapters/03_autograd.ipynb#id-of-the-cell``.
+    """A figure that a chapter drew: ``chapters/04_autograd.ipynb#id-of-the-cell``.
 
     The picture is the first one among the stored outputs of that cell, and its
     alternative text is the one that the cell gives it. Options are those of `figure`.

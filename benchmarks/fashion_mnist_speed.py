@@ -1,4 +1,4 @@
-"""Plain training loop against the fast one of chapter 06, in one run: a table.
+"""Plain training loop against the fast one of chapter 08, in one run: a table.
 
 Run ``python benchmarks/fashion_mnist_speed.py`` on an otherwise idle machine. It takes
 the full FashionMNIST unless ``COURSE_DATA`` says otherwise.
@@ -37,7 +37,7 @@ def same_batches(plain, fast):
 
 
 def train(build, loaders, device, epochs, *, compiled=False, **options):
-    """Train and test as chapter 06 does; give seconds and the scores of the test."""
+    """Train and test as chapter 08 does; give seconds and the scores of the test."""
     loss_fn = nn.CrossEntropyLoss()
     torch.manual_seed(42)
     model = build().to(device, **options)
@@ -97,7 +97,7 @@ def main():
     arguments = parser.parse_args()
     os.environ.setdefault("COURSE_DATA", "full")
     device, root = get_device(), data.fashion_mnist()
-    chapter = run_cells("06_computer_vision", CELLS)
+    chapter = run_cells("08_computer_vision", CELLS)
     in_memory, fast_loader = chapter["in_memory"], chapter["fast_loader"]
 
     to_tensor = transforms.ToTensor()

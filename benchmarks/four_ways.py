@@ -1,4 +1,4 @@
-"""Lines, time and overhead a step of chapter 13's four ways: a table.
+"""Lines, time and overhead a step of chapter 17's four ways: a table.
 
 Run ``python benchmarks/four_ways.py`` on an otherwise idle machine.
 """
@@ -33,7 +33,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=7, help="runs after a warm-up")
     repeats = parser.parse_args().repeats
-    chapter = run_cells("13_four_ways", CELLS)
+    chapter = run_cells("17_four_ways", CELLS)
     device = chapter["device"]
     tiny_set = TensorDataset(torch.randn(12_800, 4), torch.randint(2, (12_800,)))
     problems = {

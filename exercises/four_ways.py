@@ -392,7 +392,7 @@ def _gradient_norms(model, loader, epochs, lr):
 
 @exercise(
     "ex-gradient-norms",
-    hint="chapter 10 lists fastai's events; one of them comes between `backward` and "
+    hint="chapter 14 lists fastai's events; one of them comes between `backward` and "
     "the step of the optimizer.",
     shown="One norm a step and none of it zero: gradients live from the backward pass "
     "to `zero_grad`, and a callback sees them in between.",

@@ -44,7 +44,7 @@ def plot_predictions(
 
     Notes
     -----
-    Written out in chapter 04, Workflow.
+    Written out in chapter 05, Workflow.
     """
     _check_ax(ax)
     names = ["train_data", "train_labels", "test_data", "test_labels", "predictions"]
@@ -108,7 +108,7 @@ def plot_decision_boundary(model, X, y, *, ax=None, resolution=200):
 
     Notes
     -----
-    Written out in chapter 05, Classification. Eight classes at most can be told apart
+    Written out in chapter 06, Classification. Eight classes at most can be told apart
     by colour. A warning is given if the one output a row looks like a probability:
     those are all above 0, so the whole plane would be class 1.
     """
@@ -210,7 +210,7 @@ def plot_loss_curves(history, *, ax=None):
 
     Notes
     -----
-    Written out in chapter 04, Workflow; how to read the curves: chapter 08.
+    Written out in chapter 05, Workflow; how to read the curves: chapter 12.
     """
     if not isinstance(history, Mapping):
         raise TypeError(f"history must be a dictionary, got {type(history).__name__}")

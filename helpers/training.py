@@ -1,4 +1,4 @@
-"""The training loop and its scores (written out in chapters 04 to 06)."""
+"""The training loop and its scores (written out in chapters 05 to 08)."""
 
 import copy
 import inspect
@@ -54,7 +54,7 @@ def accuracy(logits, labels):
 
     Notes
     -----
-    Taught in chapter 05, Classification. For shape (N, C) it is the number that
+    Taught in chapter 06, Classification. For shape (N, C) it is the number that
     `torchmetrics.functional.accuracy` gives. For shape (N,) torchmetrics takes values
     that all lie in 0 ... 1 for probabilities and cuts them at 0.5; here the cut is
     at 0, whatever the values.
@@ -173,7 +173,7 @@ def train_step(model, loader, loss_fn, optimizer, *, device, metric=accuracy):
     -----
     An error in a batch, of the loss or of the metric, comes before that batch changes
     a parameter. The loss is measured while the parameters change, so it lags behind
-    `test_step` on the same data. Taught in chapter 04 (the steps) and chapter 06 (over
+    `test_step` on the same data. Taught in chapter 05 (the steps) and chapter 08 (over
     batches).
     """
     _check_call(model, loss_fn, metric, device)
@@ -195,7 +195,7 @@ def test_step(model, loader, loss_fn, *, device, metric=accuracy):
 
     Notes
     -----
-    Taught in chapter 04 (the steps) and chapter 06 (over batches).
+    Taught in chapter 05 (the steps) and chapter 08 (over batches).
     """
     _check_call(model, loss_fn, metric, device)
     with switched(model, training=False), torch.inference_mode():
@@ -217,7 +217,7 @@ def evaluate(model, loader, loss_fn, *, device, metric=accuracy):
 
     Notes
     -----
-    Taught in chapter 06, Computer vision.
+    Taught in chapter 08, Computer vision.
     """
     name = _name_of(metric)
     scores = test_step(model, loader, loss_fn, device=device, metric=metric)
@@ -263,7 +263,7 @@ def fit(
 
     Notes
     -----
-    Taught in chapter 06, Computer vision. A progress bar is shown in JupyterLab, Colab
+    Taught in chapter 08, Computer vision. A progress bar is shown in JupyterLab, Colab
     or a terminal; ``COURSE_PROGRESS=0`` or ``1`` decides otherwise.
     """
     if isinstance(epochs, bool) or not isinstance(epochs, Integral) or epochs < 1:

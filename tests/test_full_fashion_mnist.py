@@ -1,4 +1,4 @@
-"""Chapter 06 quotes figures for the full FashionMNIST; here they are reproduced.
+"""Chapter 08 quotes figures for the full FashionMNIST; here they are reproduced.
 
 The models and loaders are those of the notebook's own cells. The tests run where the
 full set is at hand, and skip with a message where it is not.
@@ -26,7 +26,7 @@ from helpers import data
 from helpers.data import _sets
 from helpers.training import train_step
 
-NOTEBOOK = Path(__file__).parent.parent / "chapters" / "06_computer_vision.ipynb"
+NOTEBOOK = Path(__file__).parent.parent / "chapters" / "08_computer_vision.ipynb"
 CELLS = [
     "model-v0",
     "model-v1",

@@ -516,7 +516,7 @@ def test_wide_things_scroll_in_their_box(browser, serve, sample):
 def test_long_page_is_laid_out_as_it_is_read(page, serve, site):
     is_laid_out = "box => box.checkVisibility({contentVisibilityAuto: true})"
     wide = "pre => pre.scrollWidth > pre.clientWidth"  # lays it out, so asked last
-    address = f"{serve(site)}/chapters/05_classification.html"
+    address = f"{serve(site)}/chapters/06_classification.html"
     page.set_viewport_size({"width": 360, "height": 800})
     page.goto(address)
     code = page.locator("#common-mistakes pre").first
@@ -537,7 +537,7 @@ def test_long_page_is_laid_out_as_it_is_read(page, serve, site):
 
 def test_print_waits_for_no_formula(page, serve, site):
     page.add_init_script("window.setTimeout = () => 0")  # no later portion comes
-    page.goto(f"{serve(site)}/chapters/05_classification.html")
+    page.goto(f"{serve(site)}/chapters/06_classification.html")
     unset = page.locator(".math:not(:has(.katex))")
     assert unset.count()
     page.evaluate("dispatchEvent(new Event('beforeprint'))")

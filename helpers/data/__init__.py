@@ -95,7 +95,7 @@ def fashion_mnist():
     -----
     Embedded: a real subset of 10,000 training and 2,000 test pictures. Full: taken from
     Debian's package ``dataset-fashion-mnist`` where that is installed, else downloaded.
-    Used in chapter 06, Computer vision.
+    Used in chapter 08, Computer vision.
     """
     return _ready("fashion_mnist")
 
@@ -151,7 +151,7 @@ def mnist_png():
 
     Notes
     -----
-    Embedded: the pictures of `mnist`. Used in chapters 10 and 11, fastai.
+    Embedded: the pictures of `mnist`. Used in chapters 14 and 15, fastai.
     """
     return _ready("fastai") / "data" / "mnist_png"
 
@@ -167,7 +167,7 @@ def mnist_sample():
 
     Notes
     -----
-    Embedded: those pictures of `mnist`, 1,702 and 400 of them. Used in chapter 09, the
+    Embedded: those pictures of `mnist`, 1,702 and 400 of them. Used in chapter 13, the
     first fastai model.
     """
     return _ready("fastai") / "data" / "mnist_sample"
@@ -187,7 +187,7 @@ def cifar10():
     -----
     Embedded: a drawn stand-in of 10,000 training and 2,000 test pictures with the
     classes, shapes and files of CIFAR-10. Accuracies on it say nothing about CIFAR-10.
-    Used in chapter 07, CIFAR-10.
+    Used in chapter 10, CIFAR-10.
     """
     return _ready("cifar10")
 
@@ -203,7 +203,7 @@ def pizza_steak_sushi():
 
     Notes
     -----
-    Embedded: a drawn stand-in. Used in chapter 08, Custom datasets.
+    Embedded: a drawn stand-in. Used in chapter 11, Custom datasets.
     """
     return _ready("pizza_steak_sushi") / "pizza_steak_sushi"
 
@@ -218,7 +218,7 @@ def pizza_steak_sushi_zip():
     Notes
     -----
     `pooch.retrieve` finds it and downloads nothing, if told its folder, its name and
-    its checksum, `pizza_steak_sushi_sha256`. Used in chapter 08, Custom datasets.
+    its checksum, `pizza_steak_sushi_sha256`. Used in chapter 11, Custom datasets.
     """
     return _ready("pizza_steak_sushi") / "pizza_steak_sushi.zip"
 
@@ -247,7 +247,7 @@ def photo():
     Notes
     -----
     Embedded: a drawn stand-in of a design that `pizza_steak_sushi` does not show. Full:
-    the first of the test photos. Used in chapter 08, Custom datasets.
+    the first of the test photos. Used in chapter 11, Custom datasets.
     """
     if mode() == "full":
         return min((pizza_steak_sushi() / "test" / "pizza").glob("*.jpg"))
@@ -275,7 +275,7 @@ def imagenet_weights():
     ... )
 
     The model expects pictures normalised with mean 0.5 and standard deviation 0.5;
-    `vision_learner` sees to that itself. Used in chapter 11, fastai in practice.
+    `vision_learner` sees to that itself. Used in chapter 15, fastai in practice.
     """
     return _ready("imagenet_weights") / f"{_sets.IMAGENET_MODEL}.pth"
 
@@ -298,7 +298,7 @@ def describe(name=None, *, where=False):
 
     Notes
     -----
-    Taught in chapter 06, Computer vision.
+    Taught in chapter 08, Computer vision.
     """
     if name is not None:
         _check_name(name, _sets.SETS)
@@ -336,7 +336,7 @@ def recorded(name):
     >>> data.recorded("fashion_mnist_full")["results"]["V0, linear"]["accuracy"]
     0.8341
 
-    Used in chapter 06, Computer vision.
+    Used in chapter 08, Computer vision.
     """
     records = tomllib.loads((_sets.EMBEDDED / "recorded.toml").read_text("utf-8"))
     _check_name(name, records)

@@ -23,7 +23,7 @@ class CIFAR10(datasets.CIFAR10):
     torchvision compares the files of CIFAR-10 with their checksums, and would refuse
     any others. `helpers.data.cifar10` has checked the stand-in already, so here these
     comparisons are left out for it; everything else is torchvision's own code. Taught
-    in chapter 07, CIFAR-10.
+    in chapter 10, CIFAR-10.
     """
 
     def __init__(

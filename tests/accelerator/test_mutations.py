@@ -29,7 +29,7 @@ class Bug(NamedTuple):
 
 CHAPTERS = {
     "batch left behind": Bug(
-        "03_autograd",
+        "04_autograd",
         {
             "lenet-shapes-table": (
                 "image = torch.randn(1, 1, 32, 32).to(device)",
@@ -38,22 +38,22 @@ CHAPTERS = {
         },
     ),
     "model left behind": Bug(
-        "03_autograd",
+        "04_autograd",
         {
             "lenet-class": ("net = LeNet().to(device)", "net = LeNet()"),
             "lenet-shapes-table": ("", ""),
         },
     ),
     "target left behind": Bug(
-        "03_autograd",
+        "04_autograd",
         {"lenet-mse": (".view(1, -1).to(device)", ".view(1, -1)")},
     ),
     ".numpy() without .cpu()": Bug(
-        "03_autograd",
+        "04_autograd",
         {"lenet-gradients-before-after": (".grad.cpu().numpy()", ".grad.numpy()")},
     ),
     "float64 sent to the device": Bug(
-        "03_autograd",
+        "04_autograd",
         {
             "lenet-shapes-table": (
                 "torch.randn(1, 1, 32, 32).to(device)",
@@ -62,7 +62,7 @@ CHAPTERS = {
         },
     ),
     "tensor made in forward on the CPU": Bug(
-        "03_autograd",
+        "04_autograd",
         {
             "lenet-class": (
                 "return self.fc3(x)",
@@ -72,7 +72,7 @@ CHAPTERS = {
         },
     ),
     "constant that is no buffer": Bug(
-        "03_autograd",
+        "04_autograd",
         {
             "lenet-class": (
                 "        self.fc3 = nn.Linear(84, 10)",
@@ -86,7 +86,7 @@ CHAPTERS = {
         },
     ),
     "optimizer stepped before the model moved": Bug(
-        "03_autograd",
+        "04_autograd",
         {
             "resnet-put-right": (
                 SGD,
@@ -98,7 +98,7 @@ CHAPTERS = {
         },
     ),
     "checkpoint of the CPU without map_location": Bug(
-        "04_workflow",
+        "05_workflow",
         {
             "save-again-code": (
                 "torch.save(model_1.state_dict(), path_1)",
