@@ -10,13 +10,13 @@ from functools import cache
 import nbformat
 from docutils import nodes
 
-# Lines of a notebook's page are numbered by MyST-NB: those of the first cell from 10000.
+# MyST-NB numbers the lines of a notebook's page: those of the first cell from 10000.
 LINES_OF_A_CELL = 10_000
 
 
 @cache
 def ids(path):
-    """List the ids of a notebook's cells; none where they have none, or in other files."""
+    """List the ids of a notebook's cells; of another file, none."""
     if not str(path).endswith(".ipynb"):
         return []
     return [cell.get("id") for cell in nbformat.read(path, nbformat.NO_CONVERT).cells]
