@@ -21,7 +21,7 @@ from sphinx_exercise.nodes import exercise_subtitle
 # The start of a picture's tag, and the name of its file.
 PICTURE = re.compile(r'<img (?=[^>]*\bsrc="[^"]*\b_images/([^"/]+)")')
 
-AT_ONCE = ("documentation_options.js", "progress.js")
+AT_ONCE = ("documentation_options.js", "memory.js", "progress.js")
 
 # What the theme copies and no page of this site loads: icons as a script, fonts in a
 # form that no browser needs any more, source maps, and live code.
