@@ -1,0 +1,582 @@
+"""Checkers for the exercises: improving a model, and transfer learning."""
+
+import math
+import random
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from helpers.device import get_device
+from helpers.exercises import call, call_as_is, exercise, explain, require
+
+from .custom_datasets import _folder, _number
+
+
+def _pair(value, what):
+    """Return the two parts of a pair."""
+    with explain(TypeError, f"The result is not a pair: {what}."):
+        parts = list(value)
+    require(len(parts) == 2, f"The result is not a pair: {what}.")
+    return parts
+
+
+class _Watched(nn.Module):
+    """A classifier that notes how it is called."""
+
+    def __init__(self, height, width, classes):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 4, 3, padding=1),
+            nn.ReLU(),
+            nn.Dropout(0.5),
+            nn.Flatten(),
+            nn.Linear(4 * height * width, classes),
+        )
+        self.training_seen = self.grad_seen = False
+
+    def forward(self, x):
+        require(
+            isinstance(x, torch.Tensor) and x.ndim != 3,
+            "The model got one picture without a batch axis. It expects "
+            "(N, C, H, W), and N may be 1.",
+        )
+        require(
+            x.ndim == 4 and x.shape[0] == 1,
+            f"The model got a batch of shape {tuple(x.shape)}; the new axis comes in "
+            "front.",
+        )
+        self.training_seen |= self.training
+        self.grad_seen |= torch.is_grad_enabled()
+        return 3 * self.layers(x)
+
+
+@exercise(
+    "ex-one-batch",
+    hint="`unsqueeze(0)` makes a batch of one, and the batch goes to the device; then "
+    "softmax, and the largest.",
+    shown="One picture is a batch of one. Now see how sure an untrained model is of "
+    "its answers, whatever it is shown.",
+)
+def one_picture(predict_one):
+    device = get_device()
+    for _ in range(6):
+        height, width = random.sample(range(6, 10), 2)
+        classes = random.randint(3, 5)
+        image = torch.rand(3, height, width)
+        while True:
+            model = _Watched(height, width, classes).to(device).eval()
+            with torch.inference_mode():
+                logits = model(image.unsqueeze(0).to(device))[0].cpu()
+            expected = logits.softmax(dim=0)
+            top = logits.max().item()
+            if (
+                expected.max() < 0.95
+                and min(abs(top - expected.max()), abs(top - 1)) > 0.01
+            ):
+                break
+        model.train()
+        model.training_seen = model.grad_seen = False
+        given = image.clone()
+        answer = call_as_is(predict_one, model, image)
+        require(torch.equal(image, given), "The picture that came in was changed.")
+        require(
+            not model.training_seen,
+            "The model is asked in training mode, where dropout is at work: the same "
+            "picture gets another answer each time.",
+        )
+        require(
+            not model.grad_seen,
+            "Gradients are recorded, which costs time and memory and is of no use "
+            "here: `torch.inference_mode()`.",
+        )
+        parts = _pair(answer, "number of the class, probability")
+        best, probability = (_number(x, "A part is not one number.") for x in parts)
+        require(
+            abs(probability - 1) > 1e-3,
+            "Its probability is 1: over which axis did softmax go? In a batch of one, "
+            "each class stands alone along the first axis.",
+        )
+        require(
+            abs(probability - logits.max().item()) > 1e-3,
+            "The second number is a logit; softmax makes probabilities of logits.",
+        )
+        require(
+            best != expected.argmin(),
+            "That is the class with the smallest probability.",
+        )
+        require(
+            best == expected.argmax(),
+            f"The largest probability is that of class {expected.argmax()}, not of "
+            f"{best:g}.",
+        )
+        require(
+            abs(probability - expected.max().item()) < 1e-3,
+            f"The probability of the class should be {expected.max():.4f}, not "
+            f"{probability:.4f}.",
+        )
+
+
+@exercise(
+    "ex-longer",
+    hint="go through the epochs and remember where the losses went below the line; "
+    "forget it when one of them comes back.",
+    shown="A dip is not yet learning: the start is where the loss leaves chance for "
+    "good.",
+)
+def longer(starts):
+    for trial in range(12):
+        chance = math.log(random.randint(2, 10))
+        margin = random.choice([0.05, 0.1, 0.2])
+        flat, dip = random.randint(3, 8), random.randint(2, 4)
+        losses = [chance + random.uniform(0, 0.05) for _ in range(flat)]
+        losses += [chance - margin * random.uniform(1.1, 1.4) for _ in range(dip)]
+        losses += [chance + random.uniform(0, 0.05) for _ in range(dip)]
+        losses += [chance - margin * random.uniform(0.2, 0.8) for _ in range(dip)]
+        expected = len(losses) + 1
+        losses += [
+            chance - margin * random.uniform(1.5, 4)
+            for _ in range(random.randint(4, 9))
+        ]
+        losses.append(chance - 5 * margin)
+        if trial % 3 == 1:  # learns from the first epoch on
+            losses, expected = losses[expected - 1 :], 1
+        if trial % 3 == 2:  # does not learn
+            losses, expected = losses[: expected - 1], 0
+        run = pd.Series(losses, index=range(1, len(losses) + 1))
+        given = run.copy()
+        with explain(
+            KeyError,
+            "The losses are looked up by a number that their index does not have: it "
+            "holds the epochs, which begin with 1.",
+        ):
+            found = starts(run, chance, margin)
+        require(given.equals(run), "The losses that came in were changed.")
+        asked = f"With chance {chance:.2f}, margin {margin} and the losses "
+        asked += ", ".join(f"{loss:.2f}" for loss in losses)
+        require(
+            found is not None,
+            f"{asked} it returns nothing. Where the loss does not stay below, asked is "
+            "0.",
+        )
+        found = _number(found, "The result is not the number of an epoch.")
+        below = [loss < chance - margin for loss in losses]
+        require(
+            not (expected == 0 and found == len(losses)),
+            f"{asked} the last epoch is not below the line, and it is the answer; 0 is "
+            "asked if the loss does not stay below.",
+        )
+        first = below.index(True) + 1 if True in below else 0
+        require(
+            found != first or first == expected,
+            f"{asked} it takes the first dip. Later epochs are back at chance, so "
+            "learning has not begun there.",
+        )
+        # The first epoch from which on all losses are below chance, by any amount.
+        above = [i for i, loss in enumerate(losses, start=1) if loss >= chance]
+        loose = above[-1] + 1 if above else 1
+        require(
+            found != loose or loose == expected,
+            f"{asked} it ignores the margin: a loss a little below chance "
+            "may be noise.",
+        )
+        require(
+            found != expected - 1 or expected == 0,
+            f"{asked} it is one epoch early: the index of the losses begins with 1.",
+        )
+        require(
+            found != losses.index(min(losses)) + 1 or expected == 0,
+            f"{asked} it names the epoch with the smallest loss, not the one in which "
+            "learning begins.",
+        )
+        require(
+            found == expected,
+            f"{asked} the answer should be {expected}, not {found:g}.",
+        )
+
+
+@exercise(
+    "ex-technique",
+    hint="copy the picture, draw a row and a column for the upper left corner, and "
+    "paint `[:, row : row + side, column : column + side]`.",
+    shown="A missing corner leaves the label true, and no single spot of a picture can "
+    "be learned by heart.",
+)
+def technique(cutout):
+    for channels, height, width in ((3, 8, 6), (1, 6, 8), (4, 7, 7)):
+        side = random.randint(3, 4)
+        dtype = random.choice([torch.uint8, torch.float32])
+        masks, kept, painted = [], True, True
+        for _ in range(400):
+            image = torch.randint(1, 200, (channels, height, width)).to(dtype)
+            given = image.clone()
+            found = call_as_is(cutout, image, side)
+            require(
+                isinstance(found, torch.Tensor) and found.shape == given.shape,
+                "The result is not a tensor of the shape of the picture.",
+            )
+            require(
+                found.dtype == dtype,
+                f"A picture of {dtype} comes back as {found.dtype}.",
+            )
+            kept &= torch.equal(image, given)
+            mask = found != given
+            painted &= not found[mask].any().item()
+            masks.append(mask)
+        masks = torch.stack(masks)  # (draws, C, H, W)
+        require(
+            kept,
+            "The picture that came in has a hole too: the next epoch would cut another "
+            "one into it. Work on a copy.",
+        )
+        require(masks.any().item(), "Nothing is painted over.")
+        require(painted, "The hole is not filled with 0.")
+        require(
+            not masks.all(dim=3).any().item(),
+            "Whole rows are painted over: a picture as a tensor has its channels "
+            "first, so the square is in the second and third axis.",
+        )
+        require(
+            bool((masks == masks[:, :1]).all()),
+            "The channels have different holes: a spot is gone only if it is gone in "
+            "all of them.",
+        )
+        spots = masks[:, 0]
+        rows, columns = spots.any(dim=2), spots.any(dim=1)  # (draws, H), (draws, W)
+        corners = {
+            (row.int().argmax().item(), column.int().argmax().item())
+            for row, column in zip(rows, columns, strict=True)
+        }
+        last = height - side, width - side
+        require(
+            len(corners) > 1,
+            "The hole is in the same place every time: has a seed been set inside?",
+        )
+        require(
+            any(row != column for row, column in corners),
+            "Row and column are the same number in every draw, so the hole moves along "
+            "the diagonal alone. Draw two.",
+        )
+        sizes = torch.stack([rows.sum(dim=1), columns.sum(dim=1)])
+        require(
+            sizes.max() <= side,
+            f"For a side of {side} the hole is up to {sizes.max()} long.",
+        )
+        require(
+            sizes.min() >= side and bool((spots.sum(dim=(1, 2)) == side**2).all()),
+            f"For a side of {side} some holes are only {sizes.min()} long: a corner "
+            "drawn too far out leaves a part of the square outside the picture.",
+        )
+        reached = max(row for row, _ in corners), max(column for _, column in corners)
+        require(
+            reached[0] >= last[0] and reached[1] >= last[1],
+            f"In pictures of {height} by {width} the hole never touches the last row "
+            "or the last column: how far may the corner go, and does your draw "
+            "include its end?",
+        )
+        require(
+            len(corners) == (last[0] + 1) * (last[1] + 1),
+            "Some places are never painted over.",
+        )
+
+
+@exercise(
+    "ex-any-file",
+    hint="`mode` settles the channels; `apply_exif_orientation` is the argument that "
+    "turns a picture upright.",
+    shown="Channels, type and orientation are a property of the file; after this one "
+    "function a model no longer meets them.",
+)
+def any_file(load_any):
+    colours = torch.tensor(
+        [[240, 20, 20], [20, 240, 20], [20, 20, 240], [220, 220, 40]], dtype=torch.uint8
+    )
+    colours = colours[torch.randperm(4)].reshape(2, 2, 3)
+    high, wide = random.sample([16, 24, 32, 40], 2)  # of a quarter, multiples of 8
+    upright = colours.repeat_interleave(high, 0).repeat_interleave(wide, 1)
+    image = Image.fromarray(upright.numpy())
+    # What a camera stores, so that the tag turns it upright again.
+    turns = {
+        1: image,
+        3: image.transpose(Image.Transpose.ROTATE_180),
+        6: image.transpose(Image.Transpose.ROTATE_90),
+        8: image.transpose(Image.Transpose.ROTATE_270),
+    }
+    with _folder() as folder:
+        files = [(image, "plain.png", "", {})]
+        files += [(image.convert("L"), "grey.png", "grey", {})]
+        files += [(image.convert("RGBA"), "clear.png", "transparent", {})]
+        files += [(image.convert("P"), "palette.png", "palette", {})]
+        for tag, stored in turns.items():
+            exif = Image.Exif()
+            exif[0x0112] = tag
+            options = {"exif": exif, "quality": 95, "subsampling": 0}
+            files.append((stored, f"phone{tag}.jpg", "phone", options))
+        for stored, name, kind, options in files:
+            path = Path(folder, name)
+            stored.save(path, **options)
+            found = call(load_any, path)
+            require(
+                isinstance(found, torch.Tensor),
+                f"The result is of the type {type(found).__name__}, not a tensor.",
+            )
+            require(
+                not (found.ndim == 3 and found.shape[2] in (1, 3, 4)),
+                "The channels come last, as Pillow and NumPy have them; a model wants "
+                "them first.",
+            )
+            require(
+                found.ndim == 3,
+                f"The result has the shape {tuple(found.shape)}; one picture without a "
+                "batch axis is (3, H, W).",
+            )
+            require(
+                found.shape[0] == 3,
+                f"A {kind} file comes as {found.shape[0]} channels: ask for RGB.",
+            )
+            require(
+                found.dtype == torch.uint8,
+                f"The result is of {found.dtype}; whole numbers, `torch.uint8`, are "
+                "asked, and the transform makes floats of them.",
+            )
+            wanted = stored if kind == "palette" else image
+            if kind == "grey":
+                wanted = stored
+            wanted = torch.tensor(np.asarray(wanted.convert("RGB"))).permute(2, 0, 1)
+            right = found.shape == wanted.shape
+            right = right and (found.cpu().int() - wanted.int()).abs().max() <= 12
+            require(
+                right or kind != "phone",
+                "A photo lies on its side or stands on its head: a phone stores it as "
+                "the sensor saw it, with a note which way is up.",
+            )
+            require(
+                right,
+                f"The picture in a {kind or 'plain'} file comes out as another one.",
+            )
+
+
+class _Mean(nn.Module):
+    """Score three classes by the means of the channels; dropout tells the mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(4.0))
+        self.dropout = nn.Dropout(0.5)
+        self.sizes = []
+
+    def forward(self, x):
+        require(
+            x.ndim == 4,
+            f"The model got the shape {tuple(x.shape)}; it expects (N, C, H, W).",
+        )
+        self.sizes.append(len(x))
+        require(
+            not torch.is_grad_enabled(),
+            "Gradients are recorded, which costs memory for every picture: "
+            "`torch.inference_mode()`.",
+        )
+        return self.dropout(x.mean(dim=(2, 3)) * self.scale)
+
+
+@exercise(
+    "ex-many-files",
+    hint="stack the transformed pictures of 25 paths, collect the probabilities, and "
+    "make the table when all are there.",
+    shown="A table of probabilities keeps what a list of names throws away: how sure "
+    "each answer is.",
+)
+def many(predict_files):
+    def transform(image):
+        return image[:, :4, :4].to(torch.float32) / 255
+
+    number = random.randint(27, 49)
+    model = _Mean().to(get_device()).train()
+    with _folder() as folder:
+        paths, means = [], []
+        for position in random.sample(range(90), number):
+            colour = tuple(random.sample(range(0, 256, 15), k=3))
+            paths.append(Path(folder, f"{position:02d}.png"))
+            Image.new("RGB", (5 + position, 6), colour).save(paths[-1])
+            means.append(colour)
+        with explain(
+            ValueError,
+            "Two columns of different lengths met: is there a row for the pictures of "
+            "the last batch, which is smaller?",
+        ):
+            frame = call_as_is(predict_files, model, list(paths), transform)
+    require(isinstance(frame, pd.DataFrame), "The result is not a data frame.")
+    require(
+        len(frame) == number,
+        f"{number} files went in and {len(frame)} rows came out: one row per file.",
+    )
+    require(
+        model.sizes == [25, number - 25],
+        f"The model saw batches of {model.sizes[:4]}; {number} pictures in batches of "
+        f"25 are one of 25 and one of {number - 25}.",
+    )
+    columns = list(frame.columns)
+    require(
+        columns == ["file", "pizza", "steak", "sushi", "predicted"],
+        f"The columns are {columns}; wanted are `file`, one for each class in the "
+        "order of `class_names`, and `predicted`.",
+    )
+    require(
+        list(map(str, frame["file"])) != list(map(str, paths)),
+        "The column `file` holds whole paths, which exist on this machine alone; its "
+        "name is enough.",
+    )
+    require(
+        list(frame["file"]) == [path.name for path in paths],
+        "The column `file` does not hold the names of the files in the order of "
+        "`paths`.",
+    )
+    found = frame[columns[1:-1]].to_numpy(dtype=float)
+    logits = torch.tensor(means, dtype=torch.float64) / 255 * 4
+    expected = logits.softmax(dim=1)
+    require(
+        not np.allclose(found, logits, atol=1e-3),
+        "The columns hold logits; softmax makes probabilities of them.",
+    )
+    require(
+        np.allclose(found.sum(axis=1), 1, atol=1e-3),
+        "The probabilities of a row do not add up to 1: over which axis did softmax "
+        "go?",
+    )
+    require(
+        not np.allclose(found, expected.softmax(dim=1), atol=1e-3),
+        "Softmax was applied twice, which makes every answer look unsure.",
+    )
+    require(
+        np.allclose(found, expected, atol=1e-3),
+        "The probabilities are not those of the model in evaluation mode: dropout is "
+        "still at work.",
+    )
+    best = [columns[1 + i] for i in expected.argmax(dim=1)]
+    require(
+        not any(isinstance(name, (int, np.integer)) for name in frame["predicted"]),
+        "`predicted` holds numbers of classes; their names are asked.",
+    )
+    require(
+        list(frame["predicted"]) == best,
+        "`predicted` is not the name of the class with the largest probability.",
+    )
+
+
+class _Answering(nn.Module):
+    """A model whose answers are a table; in training mode they are the opposite."""
+
+    def __init__(self, labels, right, sure):
+        super().__init__()
+        said = torch.where(right, labels, (labels + 1) % 3)
+        self.logits = nn.Parameter(sure * nn.functional.one_hot(said, 3).float())
+        self.tests, self.training_seen = 0, False
+
+    def forward(self, x):
+        rows = x[:, 0].long()
+        self.tests += bool((rows >= 1000).any())
+        self.training_seen |= self.training
+        logits = self.logits[rows % 1000 + 100 * (rows >= 1000)]
+        return -logits if self.training else logits
+
+
+def _candidate(labels, valid, test, sure):
+    """Return a model with these shares of right answers, in that order of samples."""
+    right = torch.zeros(len(labels), dtype=torch.bool)
+    right[:100] = torch.rand(100).argsort() < valid * 100
+    # The pictures of the small last batch come out wrong.
+    right[100:] = torch.arange(len(labels) - 100) < round(test * (len(labels) - 100))
+    return _Answering(labels, right, sure)
+
+
+@exercise(
+    "ex-own-model",
+    hint="`test_step` on the validation loader gives each loss; `min` over the "
+    "dictionary, by its values, names the model.",
+    shown="The validation set did the choosing, so the test set has flattered no "
+    "model.",
+)
+def model(choose_and_test):
+    device = get_device()
+    for _ in range(3):
+        n = random.randint(66, 79)
+        labels = torch.randint(3, (100 + n,))
+        numbers = torch.cat([torch.arange(100), 1000 + torch.arange(n)]).float()
+        samples = TensorDataset(numbers[:, None].expand(-1, 2), labels)
+        valid = torch.utils.data.Subset(samples, range(100))
+        test = torch.utils.data.Subset(samples, range(100, 100 + n))
+        valid, test = DataLoader(valid, batch_size=32), DataLoader(test, batch_size=32)
+        shares = {
+            "best": (0.80, 0.55, 1.0),  # the lowest validation loss
+            "bold": (0.90, 0.50, 30.0),  # the highest validation accuracy
+            "late": (0.30, 0.95, 1.0),  # the best on the test set, by both scores
+            "poor": (0.10, 0.20, 30.0),  # the highest loss
+        }
+        names = random.sample(["a", "b", "c", "d"], 4)
+        role = dict(zip(names, shares, strict=True))
+        models = {
+            name: _candidate(labels, *shares[role[name]]).to(device)
+            for name in random.sample(names, 4)
+        }
+        given = dict(models)
+        answers = {
+            key: one.logits.detach().cpu().clone() for key, one in models.items()
+        }
+        answer = call_as_is(choose_and_test, models, valid, test)
+        require(models == given, "The dictionary that came in was changed.")
+        name, accuracy = _pair(answer, "name of the model, its test accuracy")
+        require(
+            not any(one.training_seen for one in models.values()),
+            "The models are asked in training mode: call `eval()` before, as "
+            "`test_step` does.",
+        )
+        require(
+            name in models,
+            "The first of the pair is not one of the names in the dictionary.",
+        )
+        require(
+            role[name] != "late",
+            "The choice was made by the test set. Then its score is the best of "
+            "several, which is partly luck, and nothing is left to measure with.",
+        )
+        require(
+            role[name] != "bold",
+            "The choice was made by the validation accuracy. This model is wrong less "
+            "often and very sure of it when it is: its loss is higher.",
+        )
+        require(role[name] != "poor", "That is the model with the highest loss.")
+        seen = {role[key] for key, one in models.items() if one.tests}
+        require(
+            seen <= {"best"},
+            "Models that were not chosen have seen the test pictures. Choose first, "
+            "then measure the chosen one alone.",
+        )
+        accuracy = _number(accuracy, "The accuracy is not a number.")
+        logits = answers[name]
+        hits = (logits.argmax(dim=1) == labels).float()
+        expected = hits[100:].mean().item()
+        loss = nn.functional.cross_entropy(logits[100:], labels[100:]).item()
+        of_batches = [part.mean().item() for part in hits[100:].split(32)]
+        for wrong, text in (
+            (100 * expected, "The accuracy is a percentage; asked is from 0 to 1."),
+            (loss, "The second of the pair is a loss, not an accuracy."),
+            (
+                hits[:100].mean().item(),
+                "This is the accuracy on the validation set, which has flattered the "
+                "model that it chose.",
+            ),
+            (
+                sum(of_batches) / len(of_batches),
+                "This is the mean of the batch accuracies, in which a picture of the "
+                "small last batch counts more.",
+            ),
+        ):
+            require(abs(accuracy - wrong) > 1e-4, text)
+        require(
+            abs(accuracy - expected) < 1e-4,
+            f"The accuracy on the test set is {expected:.4f}, not {accuracy:.4f}.",
+        )
