@@ -97,7 +97,8 @@ def parsed(path):
 def sample_source(tmp_path_factory):
     """Write a book with the course's settings and one of each thing."""
     source = tmp_path_factory.mktemp("sample")
-    for name in ("_config.yml", "_ext", "_static", "_templates", "_vendor", "tools"):
+    needed = "_config.yml _ext _static _templates _vendor figures tools"
+    for name in needed.split():
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, source / name)
         else:
@@ -122,6 +123,7 @@ def sample_source(tmp_path_factory):
                 "Call `torch.use_deterministic_algorithms_and_more(True)`.\n\n"
                 "| | bytes |\n|---|--:|\n| `int8` | 1 |\n\n"
                 "## A section\n\n:::{note}\nA note.\n:::\n\n"
+                "![Five steps in a circle.](../figures/training_loop.svg)\n\n"
                 ":::{dropdown} A. The first choice\nAn explanation.\n:::\n\n"
                 "::::{tab-set}\n:::{tab-item} Linux\nOne.\n:::\n"
                 ":::{tab-item} macOS\nTwo.\n:::\n::::\n"
@@ -483,6 +485,18 @@ def test_mode_is_remembered(page, serve, site):
     assert page.evaluate(f"{dataset}.theme") == "dark"
     page.goto(f"{serve(site)}/search.html")
     assert page.evaluate(f"{dataset}.theme") == "dark"
+
+
+def test_drawing_stands_on_its_own_ground(page, serve, sample):
+    """In dark pages the theme lays white under pictures; its corners would show."""
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"{serve(sample)}/chapters/sample.html")
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    ground = "image => getComputedStyle(image).backgroundColor"
+    drawing = page.locator("article img[src*=training_loop]")
+    assert drawing.evaluate(ground) == "rgba(0, 0, 0, 0)"
+    figure = page.locator("article .cell_output img").first
+    assert figure.evaluate(ground) == "rgb(255, 255, 255)"
 
 
 def test_solution_opens_and_closes_by_keyboard(page, serve, sample):
