@@ -247,7 +247,7 @@ def photo():
     Notes
     -----
     Embedded: a drawn stand-in of a design that `pizza_steak_sushi` does not show. Full:
-    the first of the test photos. Used in chapter 11, Custom datasets.
+    the first of the test photos. Used in chapter 12, Improving a model.
     """
     if mode() == "full":
         return min((pizza_steak_sushi() / "test" / "pizza").glob("*.jpg"))
