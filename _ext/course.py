@@ -68,6 +68,8 @@ def configure(app, config):
     config.html_css_files += ["katex/katex.min.css", "icons/icons.css"]
 
     url = os.environ.get("COURSE_REPOSITORY_URL", "").rstrip("/")
+    if url:
+        app.tags.add("repository")  # for what a page says with `only`
     options = config.html_theme_options
     options["repository_url"] = url
     options["repository_branch"] = os.environ.get("COURSE_REPOSITORY_BRANCH", "main")

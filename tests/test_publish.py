@@ -28,6 +28,8 @@ from nbformat import write as write_notebook
 from PIL import Image
 from sphinx_external_toc.parsing import parse_toc_yaml
 
+from tools import release
+
 ROOT = Path(__file__).parent.parent
 PAGES = list(parse_toc_yaml(ROOT / "_toc.yml"))
 CHAPTERS = [name for name in PAGES if name.startswith("chapters/")]
@@ -569,22 +571,68 @@ def unpacked(site, tmp_path_factory):
         subprocess.run(command, check=True, capture_output=True)
         archives += output.glob("*.zip")
     assert archives[0].read_bytes() == archives[1].read_bytes()
-    folder = tmp_path_factory.mktemp("unpacked")
-    with zipfile.ZipFile(archives[0]) as archive:
+    return unpack(archives[0], tmp_path_factory.mktemp("unpacked"))
+
+
+def unpack(file, folder):
+    """Unpack a zip and return the one folder in it, named like the zip."""
+    with zipfile.ZipFile(file) as archive:
         archive.extractall(folder)
     (course,) = folder.iterdir()
-    assert course.name == archives[0].stem
+    assert course.name == file.stem
     return course
 
 
-def test_archive_holds_the_course(site, unpacked):
+@pytest.fixture(scope="session")
+def offered(site, tmp_path_factory):
+    """Unpack the zip that the page "Get the course" offers."""
+    link = read(site / "get_the_course.html").select_one('article a[href$=".zip"]')
+    return unpack(site / unquote(link["href"]), tmp_path_factory.mktemp("offered"))
+
+
+def tracked():
+    """List the files of the last commit."""
     listed = ["git", "-C", str(ROOT), "ls-tree", "-r", "--name-only", "-z", "HEAD"]
-    tracked = subprocess.run(listed, check=True, capture_output=True).stdout
-    built = [f"_build/html/{file.relative_to(site)}" for file in site.rglob("*.*")]
-    for name in filter(None, [*tracked.decode().split("\0"), *built]):
+    names = subprocess.run(listed, check=True, capture_output=True).stdout
+    return set(filter(None, names.decode().split("\0")))
+
+
+def test_archive_holds_the_course(site, unpacked):
+    built = {f"_build/html/{file.relative_to(site)}" for file in site.rglob("*.*")}
+    for name in tracked() | built:
         assert (unpacked / name).exists(), name
     shown = (unpacked / "_build" / "html" / "index.html").read_bytes()
     assert shown == (site / "index.html").read_bytes()
+
+
+def test_the_site_offers_the_course_without_the_site(offered):
+    there = {
+        path.relative_to(offered).as_posix()
+        for path in offered.rglob("*")
+        if path.is_file() and "_build" not in path.parts
+    }
+    assert there == tracked()
+    assert os.name != "posix" or os.access(offered / ".ci" / "run", os.X_OK)
+
+
+def test_a_zip_of_an_unpacked_zip_holds_the_same(offered, tmp_path):
+    """Outside of a repository, what is built or cached stays out."""
+    course = tmp_path / "first-tensor"
+    shutil.copytree(offered, course, ignore=shutil.ignore_patterns("_build"))
+    expected = release.sources(course)
+    assert set(expected) == tracked()
+    for made in ("_build/html/index.html", "helpers/__pycache__/a.pyc", ".venv/b"):
+        (course / made).parent.mkdir(parents=True, exist_ok=True)
+        (course / made).write_text("made")
+    assert release.sources(course) == expected
+
+
+def test_an_unpacked_course_can_be_built_and_translated(build, offered, tmp_path):
+    """Every page is read there, without a repository."""
+    options = ("--builder", "custom", "--custom-builder", "gettext")
+    built = build(offered, tmp_path, *options)
+    for name in PAGES:
+        assert (built / "gettext" / f"{name}.pot").is_file()
 
 
 def test_archive_opens_without_a_server_and_with_one(browser, serve, unpacked):
