@@ -1,0 +1,490 @@
+"""Checkers for the exercises: classes and metrics."""
+
+import random
+from functools import cache
+from itertools import permutations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn import datasets
+from torch import nn
+
+from helpers.exercises import call, exercise, explain, require
+
+from .behaviour import explain_sizes, outputs_of
+from .classification import one_number, reference, sgd, split
+
+
+@cache
+def _blobs(spread=1.5):
+    points, labels = datasets.make_blobs(
+        1000, 2, centers=4, cluster_std=spread, random_state=42
+    )
+    return split(torch.from_numpy(points).float(), torch.from_numpy(labels).long())
+
+
+@cache
+def _blob_run(spread=1.5, lr=0.1, units=8, activation=nn.Identity, epochs=100):
+    """Train the chapter's model on its blobs: losses, accuracies on both parts."""
+    data, sizes = _blobs(spread), (2, units, units, 4)
+    model, losses = reference(
+        data, sizes, activation, nn.CrossEntropyLoss(), sgd(lr), epochs
+    )
+    accuracies = [
+        (outputs_of(model, X).argmax(dim=1) == y).float().mean().item()
+        for X, y in (data[:2], data[2:])
+    ]
+    return losses, *accuracies
+
+
+@exercise(
+    "ex-scores",
+    hint="the right predictions are on the diagonal; a row is a true class, a column a "
+    "predicted one.",
+    shown="Precision divides the diagonal by the sums of columns, recall by the sums "
+    "of rows.",
+)
+def scores(scores):
+    for classes in (2, 3, random.randint(4, 7)):
+        matrix = torch.randint(1, 40, (classes, classes))
+        matrix += torch.diag(torch.randint(40, 90, (classes,)))
+        matrix[0, 1:] += 50  # so that rows and columns have different sums
+        right, rows, columns = matrix.diagonal(), matrix.sum(1), matrix.sum(0)
+        result = call(scores, matrix.clone())
+        require(
+            isinstance(result, (tuple, list, torch.Tensor)) and len(result) == 2,
+            "The result is not a pair: precision and recall.",
+        )
+        precision, recall = (torch.as_tensor(part) for part in result)
+        require(
+            precision.shape == recall.shape == (classes,),
+            f"For {classes} classes the shapes are {tuple(precision.shape)} and "
+            f"{tuple(recall.shape)}: one score for each class is wanted, no average.",
+        )
+        require(
+            not (precision.eq(0).all() or recall.eq(0).all()),
+            "All scores are 0: the division `//` cuts off what follows the point.",
+        )
+        require(
+            not torch.allclose(precision.float(), right / rows),
+            "Precision and recall have changed places: precision asks about all that "
+            "were *called* a class, which is a column.",
+        )
+        require(
+            not torch.allclose(precision.float(), right / matrix.sum()),
+            "The diagonal is divided by the number of all samples; divide by those of "
+            "the class.",
+        )
+        require(
+            torch.allclose(precision.float(), right / columns, atol=1e-4),
+            "The first result is not the precision of each class.",
+        )
+        require(
+            torch.allclose(recall.float(), right / rows, atol=1e-4),
+            "The second result is not the recall of each class.",
+        )
+
+
+@exercise(
+    "ex-spread",
+    hint="the lines of the chapter that make, split and learn the blobs go into the "
+    "function, with `spread` in one place.",
+    shown="Where blobs overlap, points of two classes lie in the same place, and no "
+    "boundary can tell them apart.",
+)
+def spread(blob_accuracy):
+    for width in (1.0, 4.0):
+        *_, expected = _blob_run(width)
+        found = one_number(call(blob_accuracy, width), "The result")
+        if abs(found - expected) < 0.011:
+            continue
+        require(
+            abs(found - _blob_run()[2]) > 0.001,
+            f"A spread of {width} gives the accuracy of 1.5: does the argument reach "
+            "`make_blobs`?",
+        )
+        for epochs in (100, 99):  # a record has its training score before the step
+            require(
+                abs(found - _blob_run(width, epochs=epochs)[1]) > 0.004,
+                "This is the accuracy on the training set.",
+            )
+        require(
+            False,
+            f"With a spread of {width}, a test accuracy of {expected:.3f} is to be "
+            f"expected after 100 epochs, not {found:.3f}. Do data, split and model "
+            "have the seed 42?",
+        )
+
+
+@exercise(
+    "ex-blob-relu",
+    hint="`BlobModel` has an argument for it, which wants the class, without brackets.",
+    shown="A bend that the data do not ask for makes the way longer and the end no "
+    "better.",
+)
+def blob_relu(record_relu):
+    with explain((TypeError, KeyError), "`record_relu` has no `train_loss`."):
+        losses = torch.tensor([float(loss) for loss in record_relu["train_loss"]])
+    require(len(losses) == 100, f"The record has {len(losses)} epochs, not 100.")
+    expected = {
+        activation: torch.tensor(_blob_run(activation=activation)[0])
+        for activation in (nn.ReLU, nn.Identity)
+    }
+    require(
+        not torch.allclose(losses, expected[nn.Identity], atol=1e-3),
+        "This is the record of the model without a bend.",
+    )
+    require(
+        abs(losses[0] - expected[nn.ReLU][0]) < 1e-3,
+        f"The training begins with a loss of {losses[0]:.4f}, and a `BlobModel` with "
+        f"ReLU from seed 42 with {expected[nn.ReLU][0]:.4f}. Is the seed set directly "
+        "before the model is made, and is the activation `nn.ReLU`?",
+    )
+    require(
+        torch.allclose(losses, expected[nn.ReLU], atol=0.02),
+        "It begins well and goes on differently: the settings of the chapter are SGD "
+        "with a learning rate of 0.1 and `loss_fn_4`.",
+    )
+
+
+@exercise(
+    "ex-blob-rate",
+    hint="set the seed, make the model with that width, the optimizer with that rate, "
+    "train, take the last entry of `train_loss`.",
+    shown="Your function measures any pair. Now look at the four rates and the three "
+    "widths.",
+)
+def blob_rate(last_blob_loss):
+    for lr, units in [(0.05, 8), (0.1, 3), (0.02, 16)]:
+        losses, bent = (
+            _blob_run(lr=lr, units=units, activation=activation, epochs=101)[0]
+            for activation in (nn.Identity, nn.ReLU)
+        )
+        found = one_number(call(last_blob_loss, lr, units), "The result")
+        again = one_number(call(last_blob_loss, lr, units), "The result")
+        require(
+            abs(found - again) < 1e-5,
+            "Two calls with the same arguments give two losses: the seed is set in "
+            "the function, directly before the model is made.",
+        )
+        asked = f"With a learning rate of {lr} and {units} hidden units"
+        if min(abs(found - loss) for loss in losses[-2:]) < 1e-3:
+            continue
+        require(abs(found - losses[0]) > 1e-4, f"{asked}, this is the loss of epoch 0.")
+        require(
+            min(abs(found - loss) for loss in bent[-2:]) > 1e-3,
+            f"{asked}, this is the loss of a model with ReLU; the linear one is meant.",
+        )
+        require(
+            False,
+            f"{asked}, the last training loss is {losses[-2]:.4f}, not {found:.4f}. "
+            "Do both arguments arrive, and are there 100 epochs?",
+        )
+
+
+@exercise(
+    "ex-real",
+    hint="mean and deviation of each column, `dim=0`, from the first argument only, "
+    "serve for both.",
+    shown="Standardised features make the difference, and `standardise` takes every "
+    "number from the training set.",
+)
+def real(standardise, raw_accuracy, scaled_accuracy, scaled_recall):
+    size = torch.tensor([1000.0, 1.0, 0.01])
+    train = size * (torch.randn(60, 3) + 2)
+    test = size * (3 * torch.randn(25, 3) - 1)
+    result = call(standardise, train, test)
+    require(
+        isinstance(result, (tuple, list)) and len(result) == 2,
+        "`standardise` does not return two tensors.",
+    )
+    with explain((TypeError, ValueError), "`standardise` does not return two tensors."):
+        new_train, new_test = (torch.as_tensor(part).cpu().float() for part in result)
+    require(
+        new_train.shape == train.shape and new_test.shape == test.shape,
+        "`standardise` changes the shapes.",
+    )
+    everything = torch.cat([train, test])
+    require(
+        not torch.allclose(
+            new_train, (train - everything.mean(0)) / everything.std(0), atol=0.02
+        ),
+        "Mean and deviation are those of all samples: the test set leaks into the "
+        "training.",
+    )
+    require(
+        not torch.allclose(new_test, (test - test.mean(0)) / test.std(0), atol=0.05),
+        "The test set is standardised by its own mean and deviation; a single new "
+        "sample has none, so those of the training set have to serve.",
+    )
+    require(
+        new_train.mean(dim=0).abs().max() < 1e-3,
+        "The columns of the training set do not have mean 0.",
+    )
+    require(
+        (new_train.std(dim=0) - 1).abs().max() < 0.02,
+        "The columns of the training set do not have standard deviation 1.",
+    )
+    right = (test - train.mean(0)) / train.std(0)
+    require(
+        torch.allclose(new_test, right, rtol=0.02, atol=0.02),
+        "The test set is not treated with the numbers of the training set.",
+    )
+    raw = one_number(raw_accuracy, "`raw_accuracy`")
+    scaled = one_number(scaled_accuracy, "`scaled_accuracy`")
+    recall = one_number(scaled_recall, "`scaled_recall`")
+    require(max(raw, scaled, recall) <= 1, "A score is a share, at most 1.")
+    require(
+        scaled > 0.9,
+        f"`scaled_accuracy` is {scaled:.2f}; more than 0.9 is within reach.",
+    )
+    require(
+        raw < 0.85,
+        f"`raw_accuracy` is {raw:.2f}. With SGD at 0.1 the features as they are do not "
+        "get there; was the second training done with them too?",
+    )
+    require(
+        abs(recall - scaled) > 1e-6 or recall == 1,
+        "`scaled_recall` is the accuracy: recall asks only about the malignant "
+        "samples.",
+    )
+    require(
+        recall > 0.8,
+        f"`scaled_recall` is {recall:.2f}: is malignant the positive class, and are "
+        "predictions compared with the labels of the test set?",
+    )
+
+
+def _wide_parts(model):
+    """Return the parameters of a wide model: three weights, three biases, in order.
+
+    They are told apart by their shapes, so a model may name and order them as it likes.
+    """
+    of_shape = {}
+    for parameter in model.parameters():
+        of_shape.setdefault(tuple(parameter.shape), []).append(parameter)
+    weights, biases = [(64, 2), (64, 64), (1, 64)], [(64,), (64,), (1,)]
+    found = sorted((shape for shape in of_shape for _ in of_shape[shape]), key=str)
+    require(
+        found == sorted(weights + biases, key=str),
+        f"The parameters have the shapes {found}; three `nn.Linear` with two hidden "
+        "layers of 64 have weights of (64, 2), (64, 64) and (1, 64), and their biases.",
+    )
+    weights = [of_shape[shape][0] for shape in weights]
+    points = torch.randn(50, 2)
+    answers = outputs_of(model, points).reshape(-1)
+    require(
+        torch.equal(answers, outputs_of(model, points).reshape(-1)),
+        "In evaluation mode, too, one point gets another answer each time: "
+        "`F.dropout` has to be told `training=self.training`.",
+    )
+    for hidden in permutations(of_shape[(64,)]):
+        biases = [*hidden, of_shape[(1,)][0]]
+        x = points
+        for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+            x = F.linear(x.relu() if number else x, weight.cpu(), bias.cpu())
+        if torch.allclose(x.reshape(-1), answers, atol=1e-4):
+            return weights, biases
+        require(
+            not torch.allclose(x.relu().reshape(-1), answers, atol=1e-4),
+            "There is a ReLU on the output, and a logit can be any number.",
+        )
+        require(
+            not torch.allclose(x.sigmoid().reshape(-1), answers, atol=1e-4),
+            "There is a sigmoid on the output; a logit is asked, the loss has its own.",
+        )
+    require(
+        False,
+        "In evaluation mode it does not compute linear, ReLU, linear, ReLU, linear.",
+    )
+
+
+def _dropped(model, parts, cut):
+    """Return what 4000 equal points give in training mode.
+
+    The weights are set so that only zeros and factors of dropout show: everything from
+    layer `cut` on carries the number of unit 0, and, at a tenth of it, of unit 1.
+    """
+    weights, biases = parts
+    with torch.no_grad():
+        for parameter in (*weights, *biases):
+            parameter.zero_()
+        for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+            if number == cut - 1:
+                bias.fill_(1)  # what dropout behind this layer gets
+            elif number >= cut:
+                size = min(2, *weight.shape)
+                weight[:size, :size] = torch.eye(size)
+        if 0 < cut < 3:
+            weights[2][0, 1] = 0.1
+        model.train()
+        points = torch.ones(4000, 2).to(weights[0].device)
+        return model(points).reshape(-1).cpu().double()
+
+
+def _require_dropout(model, share):
+    """Refuse a model that does not drop this share behind each ReLU, and only there."""
+    parts = _wide_parts(model)
+    output, second, first, inputs = (_dropped(model, parts, n) for n in (3, 2, 1, 0))
+    kept = 1 / (1 - share)  # by which dropout multiplies what it lets through
+    require(
+        output.unique().tolist() == [1.0],
+        "There is dropout on the output: it would cut logits, which are the answer.",
+    )
+    drops = [len(one.unique()) > 1 for one in (first, second)]
+    require(
+        all(drops) or share == 0,
+        f"In training mode {'no' if not any(drops) else 'only one'} hidden layer drops "
+        "anything; dropout after each of the two ReLUs is meant.",
+    )
+    for drawn, factor in ((second, kept), (first, kept**2)):
+        largest = drawn.max().item()
+        require(
+            share == 0 or abs(largest - 1.1 * factor) < 1e-3,
+            f"For a share of {share}, what is not dropped should become "
+            f"{kept:.2f} times as large at each ReLU. Does each drop the share that "
+            "the argument gives?",
+        )
+        require(
+            share > 0 or drawn.unique().numel() == 1,
+            "For a share of 0 something is dropped: use the argument.",
+        )
+        # Both units, the first one alone, the second one alone, none.
+        seen = {round(10 * value / factor) for value in drawn.unique().tolist()}
+        require(
+            share == 0 or seen == {0, 1, 10, 11},
+            "Units are dropped together, not each by itself: is it `nn.Dropout`, on "
+            "the hidden units?",
+        )
+    require(
+        abs(inputs.max() - kept**2) < 1e-3,
+        "The points themselves are dropped too; dropout after each ReLU is meant.",
+    )
+
+
+@exercise(
+    "ex-overfit",
+    hint="`nn.Dropout` is a layer like others in `nn.Sequential`; for the score, think "
+    "of what `eval()` is there for.",
+    shown="Dropout acts in training only, so the score is the same each time. Now "
+    "train with it and without.",
+)
+def overfit(wide_model, score):
+    for share in (0.5, 0.2, 0.0):
+        model = call(wide_model, share)
+        require(isinstance(model, nn.Module), "`wide_model` does not return a model.")
+        with explain_sizes("`wide_model` does not take points, shape (N, 2)."):
+            outputs = outputs_of(model, torch.randn(5, 2))
+        require(
+            outputs.numel() == 5,
+            f"For 5 points it gives {tuple(outputs.shape)}; asked is one logit each.",
+        )
+        _require_dropout(model, share)
+        model = call(wide_model, share)
+        points = 4 * torch.randn(400, 2)
+        logits = outputs_of(model, points).reshape(-1)
+        device = next(model.parameters()).device
+        of_shape = {tuple(part.shape): part for part in model.parameters()}
+        with torch.no_grad():  # so that there are logits of either sign
+            of_shape[1, 64] *= 2 / logits.std().to(device)
+            middle = outputs_of(model, points).median().to(device)
+            of_shape[1,] -= middle - 0.1
+        logits = outputs_of(model, points).reshape(-1)
+        y = (torch.rand(400) < 0.5).float()
+        y[(logits > 0) & (logits < 0.5)] = 1  # a threshold of 0.5 misses these
+        model.train()
+        scores = [call(score, model, points.to(device), y.to(device)) for _ in range(2)]
+        with explain(
+            (TypeError, KeyError, IndexError), "The score has no accuracy or loss."
+        ):
+            first, second = (
+                [float(one["accuracy"]), float(one["loss"])] for one in scores
+            )
+        require(
+            share == 0 or np.allclose(first, second, rtol=0, atol=1e-6),
+            "Two scores of one model on the same points differ: dropout is still at "
+            "work, so evaluation mode was forgotten.",
+        )
+        right = ((logits > 0) == y).float().mean().item()
+        half = ((logits > 0.5) == y).float().mean().item()
+        require(
+            abs(first[0] - right) < 1e-5 or abs(first[0] - half) > 1e-5,
+            "The threshold 0.5 belongs to the probability; the one of the logit is 0.",
+        )
+        require(
+            abs(first[0] - right) < 1e-5, "The accuracy is not the share of right ones."
+        )
+        twice = F.binary_cross_entropy_with_logits(torch.sigmoid(logits), y)
+        require(
+            abs(first[1] - twice) > 1e-4,
+            "The loss gets probabilities and applies its sigmoid a second time.",
+        )
+        loss = F.binary_cross_entropy_with_logits(logits, y)
+        require(
+            abs(first[1] - loss) < 1e-3 * (1 + loss), "The loss is not the mean BCE."
+        )
+
+
+@exercise(
+    "ex-multi-label",
+    hint="two yes-or-no questions at once: one logit and one float label for each, and "
+    "the mean is taken over samples, column by column.",
+    shown="Each label has its own sigmoid, so both may be true, and each has its own "
+    "accuracy.",
+)
+def multi_label(tag_model, per_label):
+    require(isinstance(tag_model, nn.Module), "`tag_model` is not a model.")
+    with explain((TypeError, ValueError), "`per_label` is not two numbers."):
+        found = torch.as_tensor(per_label).detach().cpu().float()
+    require(
+        found.ndim > 0,
+        "`per_label` is one number, a mean over both labels: keep their dimension.",
+    )
+    require(
+        found.shape == (2,),
+        f"`per_label` has the shape {tuple(found.shape)}: the mean goes over samples, "
+        "dimension 0.",
+    )
+    points = 2 * torch.rand(2000, 2) - 1
+    labels = torch.stack([points[:, 1] > 0, points.norm(dim=1) < 0.8], dim=1)
+    with explain_sizes("`tag_model` does not take points, shape (N, 2)."):
+        outputs = outputs_of(tag_model, points)
+    require(
+        outputs.shape == (2000, 2),
+        f"For 2000 points the outputs are {tuple(outputs.shape)}: two logits each.",
+    )
+    require(
+        not torch.allclose(outputs.sum(dim=1), torch.ones(2000), atol=1e-3),
+        "The two outputs always sum to 1, so they compete, and both labels can never "
+        "be sure at once.",
+    )
+    require(
+        outputs.min() < 0,
+        "No output is below 0, so these are no logits; the loss has its own sigmoid.",
+    )
+    right = ((outputs > 0) == labels).float().mean(dim=0)
+    one = labels[:, 0] != labels[:, 1]
+    ordered = ((outputs[:, 0] > outputs[:, 1]) == labels[:, 0])[one].float().mean()
+    reached = (
+        f"On new points the labels are right for {right[0]:.2f} and {right[1]:.2f}"
+    )
+    require(
+        right.min() > 0.88 or ordered < 0.95,
+        f"{reached} of them, and yet the model knows which of the two is likelier. A "
+        "loss with a softmax in it makes them compete; it never learns whether both "
+        "are true, or none.",
+    )
+    require(
+        right.min() > 0.88,
+        f"{reached} of them: train for longer.",
+    )
+    generator = torch.Generator().manual_seed(42)  # the points of the stub
+    points = (2 * torch.rand(1000, 2, generator=generator) - 1)[800:]
+    labels = torch.stack([points[:, 1] > 0, points.norm(dim=1) < 0.8], dim=1)
+    right = ((outputs_of(tag_model, points) > 0) == labels).float().mean(dim=0)
+    require(
+        (found - right).abs().max() < 0.0051,
+        f"`per_label` is {found.tolist()}; on the last 200 points the model reaches "
+        f"{right.tolist()}. The threshold of a logit is 0.",
+    )
