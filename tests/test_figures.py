@@ -5,6 +5,9 @@ from xml.etree import ElementTree
 
 import nbformat
 import pytest
+import torch
+from fastai.basics import Callback, DataLoaders, Learner, TrainEvalCallback, mse
+from torch.utils.data import DataLoader, TensorDataset
 
 from tools.notebooks import ROOT, notebooks
 
@@ -207,6 +210,46 @@ def test_words_without_room_are_found(page, tmp_path):
         "one meets two",
         "across the edge of a box: crossing",
     ]
+
+
+def told_by_a_learner():
+    """List what happens in one epoch of one batch for training and for validation."""
+    said = []
+
+    class Diary(Callback):
+        def __call__(self, event):
+            said.append(event)
+
+    class Told(Learner):
+        def _backward(self):
+            said.append("backward")
+            super()._backward()
+
+        def _step(self):
+            said.append("step")
+            super()._step()
+
+    def loss_func(pred, target):
+        said.append("loss_func")
+        return mse(pred, target)
+
+    loader = DataLoader(TensorDataset(torch.ones(2, 1), torch.ones(2, 1)), 2)
+    model = torch.nn.Linear(1, 1)
+    model.register_forward_hook(lambda *_: said.append("model"))
+    dls = DataLoaders(loader, loader, device="cpu")
+    learn = Told(dls, model, loss_func, cbs=TrainEvalCallback, default_cbs=False)
+    learn.create_opt()
+    zero_grad = learn.opt.zero_grad
+    learn.opt.zero_grad = lambda: (said.append("zero_grad"), zero_grad())
+    learn.fit(1, cbs=Diary())
+    return said
+
+
+def test_a_learner_does_what_is_drawn():
+    words = parsed(ROOT / "figures" / "learner_events.svg").iter(f"{SVG}text")
+    code = [word for word in words if "code" in word.get("class")]
+    downwards = sorted(code, key=lambda word: float(word.get("y")))
+    assert [word.text for word in downwards] == told_by_a_learner()
 
 
 def prose(path):
