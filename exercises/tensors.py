@@ -1,11 +1,11 @@
 """Checkers for the exercises: tensors."""
 
+import random
+
+import numpy as np
 import torch
-from torch.overrides import TorchFunctionMode
 
 from helpers.exercises import call, call_as_is, exercise, explain, require
-
-from .behaviour import effort
 
 
 def _require_tensors(**answers):
@@ -14,6 +14,109 @@ def _require_tensors(**answers):
             isinstance(answer, torch.Tensor),
             f"`{name}` is no tensor: it is of the type {type(answer).__name__}.",
         )
+
+
+@exercise(
+    "ex-factories",
+    hint="the matrix of the first is called the identity; the third has a function "
+    "that takes the number of points instead of a step.",
+    shown="`eye`, `full`, `linspace` and the functions ending in `_like` save you from "
+    "filling tensors by hand.",
+)
+def factories(identity, sevens, quarters, noise):
+    _require_tensors(identity=identity, sevens=sevens, quarters=quarters, noise=noise)
+    require(identity.shape == (3, 3), "`identity` does not have the shape (3, 3).")
+    require(
+        not (identity == 1).all(),
+        "`identity` has ones everywhere; they belong on the diagonal only.",
+    )
+    require(
+        torch.equal(identity.cpu().double(), torch.eye(3).double()),
+        "`identity` is not one on the diagonal and zero elsewhere.",
+    )
+    require(sevens.shape == (2, 4), "`sevens` does not have the shape (2, 4).")
+    require((sevens == 7).all(), "`sevens` has an entry that is not 7.")
+    require(
+        sevens.is_floating_point(),
+        "`sevens` holds integers: the dtype follows the number that you give, and "
+        "7 is not 7.0.",
+    )
+    require(
+        quarters.numel() != 4,
+        "`quarters` has four numbers: `arange` leaves the end out.",
+    )
+    require(quarters.shape == (5,), "`quarters` is not a vector of five numbers.")
+    expected = torch.arange(5) / 4
+    require(
+        torch.allclose(quarters.cpu().float(), expected),
+        "`quarters` does not go from 0 to 1 in equal steps.",
+    )
+    require(
+        noise.shape != (4, 2) and noise.shape == sevens.shape,
+        "`noise` is not shaped like `sevens`, which has two rows and four columns.",
+    )
+    require(
+        noise.unique().numel() > 1,
+        "`noise` holds one number over and over, so it is not random.",
+    )
+    steps = noise.flatten().double().diff()
+    require(
+        not torch.allclose(steps, steps.mean()),
+        "`noise` goes up in equal steps, so it is not random.",
+    )
+
+
+@exercise(
+    "ex-bytes",
+    hint="bring the entries into the range, scale them, round, and convert last: a "
+    "conversion rounds nothing and refuses nothing.",
+    shown="A conversion cuts off digits and mangles what does not fit, so `round` and "
+    "`clamp` come before it.",
+)
+def to_bytes(function):
+    for shape in [(3, 6, 8), (40,)]:
+        # Not near a half, which can be rounded to either side.
+        truth = torch.randint(1, 255, shape)
+        inside = (truth + 0.8 * (torch.rand(shape) - 0.5)) / 255
+        before = inside.clone()
+        result = call_as_is(function, inside)
+        _require_tensors(result=result)
+        require(
+            torch.equal(inside, before),
+            "Your function writes into its argument: the caller's image has changed.",
+        )
+        require(
+            result.dtype == torch.uint8,
+            f"The result is {result.dtype}, not uint8.",
+        )
+        require(result.shape == shape, "The result has lost the image's shape.")
+        require(
+            result.max() > 1,
+            "The numbers end at 1: scale them to the range from 0 to 255.",
+        )
+        require(
+            not torch.equal(result, (inside * 255).to(torch.uint8)),
+            "The digits after the point are cut off: round before you convert.",
+        )
+        require(
+            torch.equal(result, truth.to(torch.uint8)),
+            "An entry between 0 and 1 has another value than 255 times the entry, "
+            "rounded.",
+        )
+        wide = 4 * torch.rand(shape) - 1.5
+        before = wide.clone()
+        result = call_as_is(function, wide)
+        require(
+            torch.equal(wide, before),
+            "Your function writes into its argument: the caller's image has changed.",
+        )
+        require(
+            (result[wide < 0] == 0).all() and (result[wide > 1] == 255).all(),
+            "An entry below 0 has to become 0 and one above 1 has to become 255; a "
+            "byte cannot hold what lies outside of its range.",
+        )
+    ends = call(function, torch.tensor([0.0, 1.0])).tolist()
+    require(ends == [0, 255], f"0.0 and 1.0 become {ends[0]} and {ends[1]}.")
 
 
 @exercise(
@@ -81,375 +184,166 @@ def slices(first, green, corners, coarse, green_kept):
 
 
 @exercise(
-    "ex-linear",
-    hint="`weight` has one row an output, so it has to be turned before `@`.",
-    shown="`nn.Linear` is `x @ weight.T + bias`, for any number of dimensions before "
-    "the last.",
+    "ex-missing",
+    hint="a comparison gives a mask; it picks the readings that are there, and it says "
+    "which entries of a copy are to be filled.",
+    shown="One mask both picks entries and says where to write; `clone` keeps the "
+    "original as it was.",
 )
-def linear(linear_by_hand):
-    class Finished(TorchFunctionMode):
-        def __torch_function__(self, function, types, args=(), kwargs=None):
-            require(
-                function is not torch.nn.functional.linear,
-                "That hands the work to PyTorch's own linear layer: write what the "
-                "layer does.",
-            )
-            return function(*args, **(kwargs or {}))
-
-    for shape in [(2,), (5, 2), (4, 5, 2)]:
-        layer = torch.nn.Linear(2, 6)
-        layer.weight.data.normal_()
-        layer.bias.data.normal_()
-        x = torch.randn(shape)
-        expected, without_bias = layer(x), x @ layer.weight.T
-        untransposed = (
-            f"It fails on an input of shape {shape}: `weight` is (out, in), and `@` "
-            "joins the last dimension of `x` with the first of what follows, so the "
-            "weight has to be transposed."
-        )
-        with Finished(), explain(RuntimeError, untransposed):
-            y = call(linear_by_hand, x, layer.weight, layer.bias)
+def fill_missing(function):
+    for shape in [(12,), (3, 4), (2, 3, 5)]:
+        readings = 15 + 5 * torch.randn(shape)
+        there = torch.rand(shape) < 0.6
+        there.view(-1)[:2], there.view(-1)[-2:] = True, False
+        everything = readings.clone()
+        readings[~there] = -999
+        before = readings.clone()
+        result = call_as_is(function, readings)
+        _require_tensors(result=result)
         require(
-            y.shape == (*shape[:-1], 6), f"The result has the shape {tuple(y.shape)}."
+            torch.equal(readings, before),
+            "Your function writes into `readings` itself: fill a copy.",
         )
         require(
-            not torch.allclose(y, without_bias),
-            "The bias is missing.",
+            result.shape == shape,
+            f"Readings of shape {shape} come out with the shape {tuple(result.shape)}.",
         )
         require(
-            torch.allclose(y, expected, atol=1e-5),
-            "It differs from `nn.Linear` with the same weight and bias.",
+            torch.allclose(result[there], everything[there], atol=1e-4),
+            "A reading that was there has changed: the mask has to be true where -999 "
+            "is.",
         )
-
-
-@exercise(
-    "ex-factories",
-    hint="the matrix of the first is called the identity; the third has a function "
-    "that takes the number of points instead of a step.",
-    shown="`eye`, `full`, `linspace` and the functions ending in `_like` save you from "
-    "filling tensors by hand.",
-)
-def factories(identity, sevens, quarters, noise):
-    _require_tensors(identity=identity, sevens=sevens, quarters=quarters, noise=noise)
-    require(identity.shape == (3, 3), "`identity` does not have the shape (3, 3).")
+        require(not (result == -999).any(), "There are still entries of -999.")
+        require(
+            not torch.allclose(result[~there], before.mean(), atol=1e-2),
+            "Every -999 has been counted in the mean: take it over the readings that "
+            "are there.",
+        )
+        require(
+            torch.allclose(result[~there], everything[there].mean(), atol=1e-2),
+            "A missing reading has not become the mean of the others.",
+        )
+    complete = torch.randn(2, 3)
     require(
-        not (identity == 1).all(),
-        "`identity` has ones everywhere; they belong on the diagonal only.",
-    )
-    require(
-        torch.equal(identity.cpu().double(), torch.eye(3).double()),
-        "`identity` is not one on the diagonal and zero elsewhere.",
-    )
-    require(sevens.shape == (2, 4), "`sevens` does not have the shape (2, 4).")
-    require((sevens == 7).all(), "`sevens` has an entry that is not 7.")
-    require(
-        sevens.is_floating_point(),
-        "`sevens` holds integers: the dtype follows the number that you give, and "
-        "7 is not 7.0.",
-    )
-    require(
-        quarters.numel() != 4,
-        "`quarters` has four numbers: `arange` leaves the end out.",
-    )
-    require(quarters.shape == (5,), "`quarters` is not a vector of five numbers.")
-    expected = torch.arange(5) / 4
-    require(
-        torch.allclose(quarters.cpu().float(), expected),
-        "`quarters` does not go from 0 to 1 in equal steps.",
-    )
-    require(
-        noise.shape != (4, 2) and noise.shape == sevens.shape,
-        "`noise` is not shaped like `sevens`, which has two rows and four columns.",
-    )
-    require(
-        noise.unique().numel() > 1,
-        "`noise` holds one number over and over, so it is not random.",
-    )
-    steps = noise.flatten().double().diff()
-    require(
-        not torch.allclose(steps, steps.mean()),
-        "`noise` goes up in equal steps, so it is not random.",
+        torch.allclose(call(function, complete), complete, atol=1e-6),
+        "Where no reading is missing, all of them stay as they are.",
     )
 
 
 @exercise(
-    "ex-shapes",
-    hint="write the shapes below each other, aligned at the right, and ask which "
-    "dimension is used up, added or moved.",
-    shown="You can predict shapes without a computer, and that is how most shape "
-    "errors are found.",
+    "ex-array",
+    hint="gradients, the device, NumPy, memory of its own: there is a method for each.",
+    shown="`detach`, `cpu`, `numpy` and a copy, in this order, work for every tensor.",
 )
-def shapes(answers):
-    a, b, c = torch.rand(5, 4, 6), torch.rand(6, 2), torch.rand(4, 1)
-    true = {
-        "matmul": (a @ b, "the inner sizes meet and vanish; the 5 is a batch."),
-        "plus": (
-            a + c,
-            "a size of 1 and a missing size are stretched, and 4 fits 4.",
-        ),
-        "mean": (a.mean(dim=1), "`dim` names the dimension that is used up."),
-        "kept": (
-            a.mean(dim=1, keepdim=True),
-            "`keepdim=True` leaves the used-up dimension in place, with size 1.",
-        ),
-        "stacked": (
-            torch.stack([b, b, b], dim=1),
-            "`stack` makes a new dimension, as long as the list, at position `dim`.",
-        ),
-        "joined": (
-            torch.cat([b, b, b], dim=1),
-            "`cat` lets a dimension that is there grow.",
-        ),
-        "turned": (
-            a.permute(1, 2, 0),
-            "`permute` lists the old positions in their new order: the result begins "
-            "with the old dimension 1.",
-        ),
-    }
-    require(
-        isinstance(answers, dict) and answers.keys() == true.keys(),
-        "`shapes` is not a dict with the seven names of the stub.",
-    )
-    for name, (result, reason) in true.items():
-        with explain(TypeError, f"`{name}` is not a shape: write it as a tuple."):
-            shape = tuple(answers[name])
-        require(shape == result.shape, f"`{name}` has another shape: {reason}")
-
-
-@exercise(
-    "ex-standardise",
-    hint="each column has its own mean; which dimension does it use up?",
-    shown="A reduction along dimension 0 leaves one number a column, and broadcasting "
-    "carries it back over the rows.",
-)
-def standardise(function):
-    for rows, columns in [(7, 3), (4, 4)]:
-        table = 3 * torch.randn(rows, columns) + torch.arange(columns)
-        before = table.clone()
-        with explain(
-            RuntimeError,
-            f"It fails on a table of shape {(rows, columns)}: one number a row does "
-            "not fit the columns.",
-        ):
-            result = call_as_is(function, table)
-        require(
-            torch.equal(table, before),
-            "Your function writes into its argument: the caller's table has changed.",
-        )
-        require(result.shape == table.shape, "The result has lost the table's shape.")
-        centred = table - table.mean(dim=0)
-        rows_centred = table - table.mean(dim=1, keepdim=True)
-        wrong = {
-            "The columns are not divided by their standard deviation.": centred,
-            "Divide by the standard deviation: the variance is its square.": (
-                centred / table.var(dim=0)
-            ),
-            "The rows have been standardised: `dim` names the dimension that is used "
-            "up, and the mean of a column uses up the rows.": (
-                rows_centred / table.std(dim=1, keepdim=True)
-            ),
-            "All numbers share one mean: each column needs its own.": (
-                (table - table.mean()) / table.std()
-            ),
-        }
-        for misconception, value in wrong.items():
-            require(not torch.allclose(result, value, atol=1e-4), misconception)
-        require(
-            result.mean(dim=0).abs().max() < 1e-3,
-            "A column of the result does not have the mean 0.",
-        )
-        # To divide by n - 1 or by n: both are called standard deviation.
-        deviations = (table.std(dim=0, correction=k) for k in (0, 1))
-        require(
-            any(torch.allclose(result, centred / one, atol=1e-3) for one in deviations),
-            "A column of the result does not have the standard deviation 1.",
-        )
-    for name, more in [("rows", (18, 4)), ("columns", (5, 17))]:
-        tables = torch.randn(5, 4), torch.randn(more)
-        short, long = (effort(call, function, table) for table in tables)
-        require(
-            long - short < 13,
-            f"The columns are right, and the work is done in a loop over the {name}: "
-            "`dim=0` treats all columns in one call.",
-        )
-
-
-@exercise(
-    "ex-pictures",
-    hint="one tool moves dimensions, one puts memory in order, one changes the dtype.",
-    shown="`permute` keeps each number with its pixel; dtype and range follow "
-    "separately.",
-)
-def pictures(to_model_input):
-    for shape in [(4, 10, 20, 3), (1, 6, 5, 3), (2, 7, 7, 3)]:
-        taken = torch.randint(0, 256, shape, dtype=torch.uint8)
-        count, height, width, _ = shape
-        ready = call(to_model_input, taken)
-        require(
-            ready.shape != (count, 3, width, height) or height == width,
-            "Height and width have changed places.",
-        )
-        require(
-            ready.shape == (count, 3, height, width),
-            f"Pictures of shape {shape} come out with the shape {tuple(ready.shape)}.",
-        )
-        require(
-            ready.dtype == torch.float32,
-            f"The result is {ready.dtype}, and layers want float32.",
-        )
-        expected = taken.float().permute(0, 3, 1, 2)
-        require(
-            not torch.allclose(ready, expected),
-            "The numbers still run up to 255: scale them to the range from 0 to 1.",
-        )
-        scrambled = taken.reshape(count, 3, height, width) / 255
-        require(
-            not torch.allclose(ready, scrambled),
-            "The shape is right and the pictures are scrambled: `reshape` keeps the "
-            "order in memory, where red, green and blue of one pixel lie side by side.",
-        )
-        require(
-            torch.allclose(ready, expected / 255, atol=1e-6),
-            "A number has another value than its pixel divided by 255.",
-        )
-        require(
-            ready.is_contiguous(),
-            "The result is not contiguous: `permute` changes the strides and leaves "
-            "the memory as it was.",
-        )
-
-
-@exercise(
-    "ex-memory",
-    hint="two tensors on the same memory can start at different places in it, so "
-    "compare the storages.",
-    shown="Slices and changes of shape are views; masks, lists and real conversions "
-    "copy; `reshape` and `to` copy only if they must.",
-)
-def memory(shares_memory, shared):
-    x = torch.arange(12).reshape(3, 4)
-    results = {
-        "x.T": x.T,
-        "x.reshape(4, 3)": x.reshape(4, 3),
-        "x.T.reshape(3, 4)": x.T.reshape(3, 4),
-        "x[:, 1:3]": x[:, 1:3],
-        "x[[0, 1]]": x[[0, 1]],
-        "x[x > 3]": x[x > 3],
-        "x.unsqueeze(0)": x.unsqueeze(0),
-        "x.to(torch.int64)": x.to(torch.int64),
-        "x.float()": x.float(),
-        "x.clone()": x.clone(),
-    }
-    address = x.untyped_storage().data_ptr()
-    truth = {
-        name: one.untyped_storage().data_ptr() == address
-        for name, one in results.items()
-    }
-    require(
-        call(shares_memory, x, x[:]),
-        "Two tensor objects can use one memory: `is` compares the objects.",
-    )
-    require(
-        call(shares_memory, x, x[:, 1:3]),
-        "`x[:, 1:3]` uses the memory of `x` from a later place on: the address of the "
-        "first entry is not enough.",
-    )
-    require(
-        not call(shares_memory, x, x.clone()),
-        "Equal numbers are not the same memory: a clone has its own.",
-    )
-    for name, one in results.items():
-        require(
-            bool(call(shares_memory, x, one)) is truth[name],
-            f"`shares_memory` gives the wrong answer for `x` and `{name}`.",
-        )
-    require(
-        isinstance(shared, dict) and shared.keys() == truth.keys(),
-        "`shared` is not a dict with the names of the stub.",
-    )
-    reasons = {
-        "x.T.reshape(3, 4)": "no strides read the turned numbers as rows of four, "
-        "so `reshape` has to copy.",
-        "x.to(torch.int64)": "`x` has this dtype already.",
-        "x.float()": "numbers of another kind need a place of their own.",
-        "x[[0, 1]]": "a list may name any positions, so its entries are copied.",
-        "x[x > 3]": "the entries behind a mask lie anywhere, so they are copied.",
-    }
-    for name, answer in truth.items():
-        reason = reasons.get(name, "ask your function, now that it works.")
-        require(
-            bool(shared[name]) is answer, f"The guess for `{name}` is wrong: {reason}"
-        )
-
-
-@exercise(
-    "ex-nearest",
-    hint="put a dimension of size 1 into each of the two, so that broadcasting makes "
-    "(N, K, D) of them; then use up D, then K.",
-    shown="Two new dimensions and broadcasting compare everything with everything in "
-    "one operation.",
-)
-def nearest(function):
-    for count, centres, size in [(50, 5, 3), (1, 4, 2), (6, 1, 4), (5, 5, 5)]:
-        points, centroids = torch.randn(count, size), torch.randn(centres, size)
-        with explain(
-            RuntimeError,
-            f"It fails on {count} points and {centres} centroids: the two need a new "
-            "dimension each before they can be subtracted.",
-        ):
-            found = call(function, points, centroids)
-        require(
-            not isinstance(found, tuple),
-            "It gives a pair: `min(dim=…)` returns values and positions, and the "
-            "positions alone are asked for.",
-        )
-        found = torch.as_tensor(found).cpu()
-        squares = torch.cdist(points.double(), centroids.double()) ** 2
-        require(
-            found.shape != (centres,) or count == centres,
-            "There is one answer for each centroid: use up the dimension of the "
-            "centroids, not that of the points.",
-        )
-        require(
-            found.shape == (count,),
-            f"The result has the shape {tuple(found.shape)}, not ({count},).",
-        )
-        require(
-            not found.is_floating_point(),
-            "The result holds distances, not positions.",
-        )
-        differences = points[:, None] - centroids
-        wrong = {
-            "These are the centroids furthest away.": squares.argmax(dim=1),
-            "Differences of opposite sign cancel: square them before the sum.": (
-                differences.sum(dim=2).argmin(dim=1)
-            ),
-            "The sum has used up the centroids; it belongs to the D coordinates.": (
-                differences.square().sum(dim=1).argmin(dim=1)
-            ),
-        }
-        # With few points a wrong rule can be right by chance.
-        for misconception, value in wrong.items() if count == 50 else ():
-            require(not torch.equal(found, value), misconception)
-        require(
-            found.min() >= 0 and found.max() < centres,
-            "A position lies outside of the centroids.",
-        )
-        chosen = squares.gather(1, found.long()[:, None])[:, 0]
-        require(
-            torch.allclose(chosen, squares.min(dim=1).values, atol=1e-4),
-            "A point has been given to a centroid that is not its closest in the "
-            "squared distance.",
-        )
-    less = effort(call, function, torch.randn(7, 3), torch.randn(6, 3))
-    for name, points, centroids in [
-        ("points", (20, 3), (6, 3)),
-        ("centroids", (7, 3), (19, 3)),
-        ("coordinates", (7, 16), (6, 16)),
+def to_array(function):
+    for tensor in [
+        torch.randn(2, 3),
+        torch.arange(4),
+        torch.rand(3, dtype=torch.float64),
+        torch.tensor(True),
     ]:
-        more = effort(call, function, torch.randn(points), torch.randn(centroids))
+        array = call_as_is(function, tensor)
         require(
-            more - less < 13,
-            f"The positions are right, and they are found in a loop over the {name}: "
-            "broadcasting compares everything with everything at once.",
+            isinstance(array, np.ndarray),
+            f"The result is no array: it is of the type {type(array).__name__}.",
+        )
+        require(
+            array.dtype == tensor.numpy().dtype,
+            f"A tensor of {tensor.dtype} has become an array of {array.dtype}.",
+        )
+        require(
+            array.shape == tensor.shape and (array == tensor.numpy()).all(),
+            "The array has other numbers or another shape than the tensor.",
+        )
+        require(
+            not np.shares_memory(array, tensor.numpy()),
+            "The array shares its memory with the tensor: copy it.",
+        )
+    weights = torch.randn(3, requires_grad=True)
+    with explain(
+        RuntimeError,
+        "It fails where gradients are recorded: NumPy knows nothing of gradients, so "
+        "`detach()` comes first.",
+    ):
+        array = call_as_is(function, weights)
+    require(
+        weights.requires_grad,
+        "Your function has turned the recording of gradients off in its argument.",
+    )
+    require(
+        (array == weights.detach().numpy()).all(),
+        "With gradients, the array has other numbers than the tensor.",
+    )
+    require(
+        not np.shares_memory(array, weights.detach().numpy()),
+        "`detach()` shares memory, and so does the array: copy it.",
+    )
+    # There are no numbers to copy from this device, and an answer that tries is right.
+    try:
+        call(function, torch.ones(3, device="meta"))
+    except TypeError as error:
+        require(
+            "device type tensor to numpy" not in str(error),
+            "It fails for a tensor on another device: NumPy reads the CPU's memory "
+            "only, so `cpu()` comes before it.",
+        )
+    except (NotImplementedError, RuntimeError):
+        pass
+
+
+def _states():
+    """Return where the generators of PyTorch, NumPy and Python are."""
+    kind, keys, *others = np.random.get_state()  # noqa: NPY002 - the one for all
+    return (
+        torch.get_rng_state().tolist(),
+        (kind, keys.tolist(), *others),
+        random.getstate(),
+    )
+
+
+@exercise(
+    "ex-own-shuffle",
+    hint="make a generator, give it the seed, and let `randperm` draw from it; a "
+    "tensor of positions is an index.",
+    shown="A generator of your own repeats your draws and leaves all others alone.",
+)
+def shuffled(function):
+    rows = 3 * torch.arange(60).reshape(20, 3) + 1
+    for values in (rows, rows[:, 0]):
+        before = _states()
+        result = call(function, values, 7)
+        _require_tensors(result=result)
+        require(
+            result.shape == values.shape,
+            f"Values of shape {tuple(values.shape)} come out with the shape "
+            f"{tuple(result.shape)}.",
+        )
+        table, found = values.view(20, -1), result.reshape(20, -1)
+        back = found[found[:, 0].argsort()]
+        require(
+            not torch.equal(found.flatten().sort().values, table.flatten())
+            or torch.equal(back, table),
+            "The rows have been torn apart: each row moves as a whole.",
+        )
+        require(
+            torch.equal(back, table),
+            "The result does not hold each row of `values` once.",
+        )
+        require(
+            _states() == before,
+            "A generator that all share is not where it was, so what is drawn next has "
+            "changed: give your function a generator of its own.",
+        )
+        require(
+            torch.equal(call(function, values, 7), result),
+            "The same seed has given two different orders.",
+        )
+        orders = [call(function, values, seed) for seed in range(5)]
+        require(
+            not all(torch.equal(one, values) for one in orders),
+            "The rows are in their old order.",
+        )
+        require(
+            not all(torch.equal(one, orders[0]) for one in orders),
+            "Every seed gives the same order.",
         )

@@ -3,6 +3,66 @@
 from . import Case, Mutant
 
 CASES = {
+    "ex-factories": Case(
+        mutants=(
+            Mutant("torch.eye(3)", "torch.ones(3, 3)", "ones everywhere"),
+            Mutant("7.0)", "7)", "holds integers"),
+            Mutant("linspace(0, 1, steps=5)", "arange(0, 1, 0.25)", "leaves the end"),
+            Mutant("linspace(0, 1, steps=5)", "arange(0, 1, 0.2)", "equal steps"),
+            Mutant("rand(sevens.shape)", "rand(4, 2)", "not shaped like"),
+            Mutant("rand(sevens.shape)", "zeros(sevens.shape)", "not random"),
+            Mutant("rand(sevens.shape)", "arange(8.0).reshape(2, 4)", "in equal steps"),
+            Mutant("torch.eye(3)", "np.eye(3)", "`identity` is no tensor"),
+        ),
+        others=(
+            """
+identity = torch.diag(torch.ones(3, dtype=torch.int64))
+sevens = 7 * torch.ones(2, 4, dtype=torch.float64)
+quarters = torch.tensor([0, 0.25, 0.5, 0.75, 1])
+noise = torch.normal(5, 2, size=(2, 4))
+""",
+            """
+identity = torch.eye(n=3, m=3)
+sevens = torch.full(size=[2, 4], fill_value=7, dtype=torch.float64)
+quarters = torch.arange(0, 1.1, 0.25)
+noise = torch.randint_like(sevens, 100)
+""",
+            """
+identity = torch.eye(3)
+sevens = torch.full((2, 4), 7.0)
+quarters = torch.linspace(0, 1, 5)
+noise = torch.rand_like(sevens)
+""",
+        ),
+    ),
+    "ex-bytes": Case(
+        mutants=(
+            Mutant(".round()", "", "are cut off"),
+            Mutant(".clamp(0, 1)", "", "outside of its range"),
+            Mutant(".clamp(0, 1)", ".clamp_(0, 1)", "writes into its argument"),
+            Mutant(" * 255", "", "The numbers end at 1"),
+            Mutant(" * 255", " * 254", "another value than 255 times"),
+            Mutant("torch.uint8", "torch.int32", "not uint8"),
+            Mutant("image.clamp", "image.flatten().clamp", "lost the image's shape"),
+        ),
+        others=(
+            """
+def to_bytes(image):
+    return image.mul(255).add(0.5).floor().clamp(0, 255).to(torch.uint8)
+""",
+            """
+def to_bytes(image):
+    return torch.from_numpy(np.rint(np.clip(image.numpy(), 0, 1) * 255).astype("uint8"))
+""",
+            """
+def to_bytes(image):
+    scaled = 255 * image
+    scaled[scaled < 0] = 0
+    scaled[scaled > 255] = 255
+    return torch.round(scaled).type(torch.uint8)
+""",
+        ),
+    ),
     "ex-slices": Case(
         mutants=(
             Mutant("pictures[0]", "pictures[:, 0]", "the batch comes first"),
@@ -40,330 +100,107 @@ green_kept = pictures[:, 1, None]
 """,
         ),
     ),
-    "ex-linear": Case(
+    "ex-missing": Case(
         mutants=(
-            Mutant("weight.T", "weight", "has to be transposed"),
-            Mutant(" + bias", "", "The bias is missing"),
-            Mutant(" + bias", " - bias", "differs from `nn.Linear`"),
-            Mutant(
-                "x @ weight.T + bias",
-                "torch.nn.functional.linear(x, weight, bias)",
-                "own linear layer",
-            ),
-            Mutant(
-                "    return x",
-                "    with torch.no_grad():\n"
-                "        weight.zero_(), bias.zero_()\n"
-                "    return x",
-                "It differs",
-            ),
+            Mutant("readings.clone()", "readings", "writes into `readings`"),
+            Mutant("readings[~missing].mean()", "readings.mean()", "counted in the"),
+            Mutant("filled[missing]", "filled[~missing]", "that was there has changed"),
+            Mutant("readings[~missing].mean()", "0.0", "the mean of the others"),
+            Mutant("return filled", "return filled[~missing]", "come out with"),
+            Mutant("= readings[~missing]", "= -readings[missing]", "the mean of the"),
+            Mutant("return filled", "return readings", "still entries of -999"),
         ),
         others=(
             """
-def linear_by_hand(x, weight, bias):
-    return torch.einsum("...i,oi->...o", x, weight) + bias
+def fill_missing(readings):
+    there = readings != -999
+    return torch.where(there, readings, readings[there].mean())
 """,
             """
-def linear_by_hand(x, weight, bias):
-    columns = []
-    for row, offset in zip(weight, bias):  # one output feature at a time
-        columns.append((x * row).sum(dim=-1) + offset)
-    return torch.stack(columns, dim=-1)
+def fill_missing(readings):
+    there = (readings != -999).float()
+    mean = (readings * there).sum() / there.sum()
+    return readings * there + mean * (1 - there)
 """,
             """
-def linear_by_hand(x, weight, bias):
-    return x @ weight.T + bias
+def fill_missing(readings):
+    numbers = readings.flatten().tolist()
+    there = [number for number in numbers if number != -999]
+    mean = sum(there) / len(there)
+    filled = [mean if number == -999 else number for number in numbers]
+    return torch.tensor(filled).reshape(readings.shape)
 """,
         ),
     ),
-    "ex-factories": Case(
+    "ex-array": Case(
         mutants=(
-            Mutant("torch.eye(3)", "torch.ones(3, 3)", "ones everywhere"),
-            Mutant("7.0)", "7)", "holds integers"),
-            Mutant("linspace(0, 1, steps=5)", "arange(0, 1, 0.25)", "leaves the end"),
-            Mutant("linspace(0, 1, steps=5)", "arange(0, 1, 0.2)", "equal steps"),
-            Mutant("rand(sevens.shape)", "rand(4, 2)", "not shaped like"),
-            Mutant("rand(sevens.shape)", "zeros(sevens.shape)", "not random"),
-            Mutant("rand(sevens.shape)", "arange(8.0).reshape(2, 4)", "in equal steps"),
-            Mutant("torch.eye(3)", "np.eye(3)", "`identity` is no tensor"),
+            Mutant(".detach()", "", "`detach()` comes first"),
+            Mutant(".detach()", ".requires_grad_(False)", "has turned the recording"),
+            Mutant(".cpu()", "", "on another device"),
+            Mutant(".copy()", "", "shares its memory"),
+            Mutant(".numpy().copy()", ".clone()", "is no array"),
+            Mutant(".cpu()", ".cpu().float()", "has become an array of"),
+            Mutant(".copy()", ".copy().T", "another shape"),
         ),
         others=(
             """
-identity = torch.diag(torch.ones(3, dtype=torch.int64))
-sevens = 7 * torch.ones(2, 4, dtype=torch.float64)
-quarters = torch.tensor([0, 0.25, 0.5, 0.75, 1])
-noise = torch.normal(5, 2, size=(2, 4))
+def to_array(tensor):
+    return np.array(tensor.detach().cpu().numpy())
 """,
             """
-identity = torch.eye(n=3, m=3)
-sevens = torch.full(size=[2, 4], fill_value=7, dtype=torch.float64)
-quarters = torch.arange(0, 1.1, 0.25)
-noise = torch.randint_like(sevens, 100)
+def to_array(tensor):
+    return tensor.clone().detach().to("cpu").numpy()
 """,
             """
-identity = torch.eye(3)
-sevens = torch.full((2, 4), 7.0)
-quarters = torch.linspace(0, 1, 5)
-noise = torch.rand_like(sevens)
+def to_array(tensor):
+    copied = torch.empty(tensor.shape, dtype=tensor.dtype)
+    with torch.no_grad():
+        copied.copy_(tensor)
+    return copied.numpy()
 """,
         ),
     ),
-    "ex-shapes": Case(
+    "ex-own-shuffle": Case(
         mutants=(
-            Mutant("a @ b", "a", "the inner sizes meet"),
-            Mutant("a + c", "c + b[:4, :1]", "are stretched"),
-            Mutant("a.mean(dim=1),", "a.mean(dim=2),", "used up"),
-            Mutant("keepdim=True", "keepdim=False", "in place, with size 1"),
-            Mutant("torch.stack(", "torch.cat(", "makes a new dimension"),
-            Mutant("torch.cat(", "torch.stack(", "that is there grow"),
-            Mutant("(1, 2, 0)", "(2, 0, 1)", "lists the old positions"),
+            Mutant("torch.Generator().manual_seed", "torch.manual_seed", "all share"),
+            Mutant(", generator=generator", "", "all share"),
+            Mutant("manual_seed(seed)", "manual_seed(42)", "Every seed gives"),
+            Mutant(".manual_seed(seed)", "", "Every seed gives"),
+            Mutant(".manual_seed(seed)", "; generator.seed()", "two different"),
+            Mutant("return values[order]", "return order", "come out with the shape"),
+            Mutant(
+                "randperm(len(values), generator=generator)",
+                "randint(len(values), (len(values),), generator=generator)",
+                "hold each row of `values` once",
+            ),
+            Mutant(
+                """    order = torch.randperm(len(values), generator=generator)
+    return values[order]
+""",
+                """    order = torch.randperm(values.numel(), generator=generator)
+    return values.flatten()[order].reshape(values.shape)
+""",
+                "torn apart",
+            ),
+            Mutant("values[order]", "values[order.sort().values]", "their old order"),
         ),
         others=(
             """
-shapes = {
-    "matmul": [5, 4, 2],
-    "plus": torch.Size([5, 4, 6]),
-    "mean": (5, 6),
-    "kept": (5, 1, 6),
-    "stacked": (6, 3, 2),
-    "joined": (6, 6),
-    "turned": (4, 6, 5),
-}
+def shuffled(values, seed):
+    generator = torch.Generator().manual_seed(seed)
+    return values[torch.rand(len(values), generator=generator).argsort()]
 """,
             """
-a, b, c = torch.empty(5, 4, 6), torch.empty(6, 2), torch.empty(4, 1)
-shapes = {
-    name: result.shape
-    for name, result in dict(
-        turned=a.permute(1, 2, 0),
-        joined=torch.cat([b] * 3, dim=1),
-        stacked=torch.stack([b] * 3, dim=1),
-        kept=a.mean(dim=1, keepdim=True),
-        mean=a.mean(dim=1),
-        plus=a + c,
-        matmul=a @ b,
-    ).items()
-}
+def shuffled(values, seed):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return values[torch.randperm(len(values))]
 """,
             """
-_a, _b, _c = torch.empty(5, 4, 6), torch.empty(6, 2), torch.empty(4, 1)
-shapes = {}
-for _name, _result in dict(
-    turned=_a.permute(1, 2, 0),
-    joined=torch.cat([_b] * 3, dim=1),
-    stacked=torch.stack([_b] * 3, dim=1),
-    kept=_a.mean(dim=1, keepdim=True),
-    mean=_a.mean(dim=1),
-    plus=_a + _c,
-    matmul=_a @ _b,
-).items():
-    shapes[_name] = _result.shape  # torch.Size is a tuple
-""",
-        ),
-    ),
-    "ex-standardise": Case(
-        mutants=(
-            Mutant("dim=0", "dim=1, keepdim=True", "The rows have been"),
-            Mutant("dim=0", "dim=1", "does not fit the columns"),
-            Mutant("dim=0", "", "share one mean"),
-            Mutant(" / table.std(dim=0)", "", "not divided"),
-            Mutant("table.std", "table.var", "the variance is its square"),
-            Mutant(
-                "    return (table - table.mean(dim=0))",
-                "    table -= table.mean(dim=0)\n    return table",
-                "writes into its argument",
-            ),
-            Mutant(
-                "(table - table.mean(dim=0)) / table.std(dim=0)",
-                "torch.stack([(c - c.mean()) / c.std() for c in table.T], dim=1)",
-                "in a loop over the columns",
-            ),
-            Mutant(
-                "(table - table.mean(dim=0)) / table.std(dim=0)",
-                "torch.stack(list(map(lambda row: (row - table.mean(dim=0))"
-                " / table.std(dim=0), table)))",
-                "in a loop over the rows",
-            ),
-        ),
-        others=(
-            """
-def standardise(table):
-    std, mean = torch.std_mean(table, dim=0, keepdim=True)
-    return (table - mean) / std
-""",
-            """
-def standardise(table):
-    centred = table - table.sum(dim=0) / table.shape[0]
-    centred /= (centred * centred).mean(dim=0).sqrt()
-    return centred
-""",
-            """
-def standardise(table):
-    centred = table - table.sum(dim=0) / table.shape[0]
-    variance = (centred * centred).mean(dim=0)  # the population's, as in NumPy
-    centred /= variance.sqrt()
-    return centred
-""",
-        ),
-    ),
-    "ex-pictures": Case(
-        mutants=(
-            Mutant(
-                "permute(0, 3, 1, 2).contiguous()",
-                "reshape(len(pictures), 3, *pictures.shape[1:3])",
-                "are scrambled",
-            ),
-            Mutant("(0, 3, 1, 2)", "(0, 3, 2, 1)", "changed places"),
-            Mutant(".contiguous()", "", "leaves the memory"),
-            Mutant(" / 255", "", "run up to 255"),
-            Mutant(" / 255", " // 255", "another value"),
-            Mutant("torch.float32", "torch.float64", "layers want float32"),
-        ),
-        others=(
-            """
-def to_model_input(pictures):
-    scaled = [pictures[..., k].float().div(255) for k in range(3)]
-    return torch.stack(scaled, dim=1)
-""",
-            """
-def to_model_input(pictures: torch.Tensor) -> torch.Tensor:
-    n, height, width, channels = pictures.shape
-    result = torch.empty(n, channels, height, width)
-    for channel in range(channels):
-        result[:, channel] = pictures[..., channel]
-    return result.mul_(1 / 255).clamp_(max=1.0)
-""",
-            """
-def to_model_input(pictures):
-    return pictures.permute(0, 3, 1, 2).contiguous().float() / 255
-""",
-        ),
-    ),
-    "ex-memory": Case(
-        mutants=(
-            Mutant(
-                "a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()",
-                "a.data_ptr() == b.data_ptr()",
-                "from a later place on",
-            ),
-            Mutant(
-                "a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()",
-                "a is b",
-                "compares the objects",
-            ),
-            Mutant(
-                "a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()",
-                "set(a.flatten().tolist()) >= set(b.flatten().tolist())",
-                "a clone has its own",
-            ),
-            Mutant(
-                '"x.T.reshape(3, 4)": False',
-                '"x.T.reshape(3, 4)": True',
-                "has to copy",
-            ),
-            Mutant(
-                '"x.to(torch.int64)": True',
-                '"x.to(torch.int64)": False',
-                "this dtype already",
-            ),
-            Mutant('"x[x > 3]": False', '"x[x > 3]": True', "lie anywhere"),
-        ),
-        others=(
-            """
-def shares_memory(a, b):
-    return np.shares_memory(a.numpy(), b.numpy())
-
-
-x = torch.arange(12).reshape(3, 4)
-shared = {name: shares_memory(x, eval(name)) for name in shared}
-""",
-            """
-def span(tensor):
-    storage = tensor.untyped_storage()
-    first = storage.data_ptr()
-    return range(first, first + storage.nbytes())
-
-
-def shares_memory(a, b):
-    one, other = span(a), span(b)
-    return max(one.start, other.start) < min(one.stop, other.stop)
-
-
-copies = {"x.T.reshape(3, 4)", "x[[0, 1]]", "x[x > 3]", "x.float()", "x.clone()"}
-shared = {name: name not in copies for name in shared}
-""",
-            """
-def _span(tensor):
-    storage = tensor.untyped_storage()
-    first = storage.data_ptr()
-    return range(first, first + storage.nbytes())
-
-
-def shares_memory(a, b):
-    '''Do the pieces of memory behind the two overlap?'''
-    one, other = _span(a), _span(b)
-    return max(one.start, other.start) < min(one.stop, other.stop)
-
-
-_copies = {"x.T.reshape(3, 4)", "x[[0, 1]]", "x[x > 3]", "x.float()", "x.clone()"}
-shared = dict.fromkeys(
-    ["x.T", "x.reshape(4, 3)", "x[:, 1:3]", "x.unsqueeze(0)", "x.to(torch.int64)"], True
-) | dict.fromkeys(_copies, False)
-""",
-        ),
-    ),
-    "ex-nearest": Case(
-        mutants=(
-            Mutant("argmin(dim=1)", "argmin(dim=0)", "one answer for each centroid"),
-            Mutant("argmin(dim=1)", "argmax(dim=1)", "furthest away"),
-            Mutant("argmin(dim=1)", "amin(dim=1)", "not positions"),
-            Mutant("argmin(dim=1)", "min(dim=1)", "values and positions"),
-            Mutant(".square()", "", "opposite sign cancel"),
-            Mutant(".unsqueeze(1)", "", "need a new dimension each"),
-            Mutant(".sum(dim=2)", ".sum(dim=1)", "used up the centroids"),
-            Mutant(
-                """    differences = points.unsqueeze(1) - centroids.unsqueeze(0)
-    return differences.square().sum(dim=2).argmin(dim=1)
-""",
-                """    found = [(centroids - p).norm(dim=1).argmin() for p in points]
-    return torch.tensor(found, dtype=torch.int32)
-""",
-                "in a loop over the points",
-            ),
-            Mutant(
-                "differences.square().sum(dim=2)",
-                "sum(differences[..., d] ** 2 for d in range(points.shape[1]))",
-                "in a loop over the coordinates",
-            ),
-            Mutant(
-                """    differences = points.unsqueeze(1) - centroids.unsqueeze(0)
-    return differences.square().sum(dim=2).argmin(dim=1)
-""",
-                """    squares = [(points - c).square().sum(dim=1) for c in centroids]
-    return torch.stack(squares).argmin(dim=0)
-""",
-                "in a loop over the centroids",
-            ),
-        ),
-        others=(
-            """
-def nearest(points, centroids):
-    def of_one(point):
-        difference = centroids - point
-        return torch.einsum("kd,kd->k", difference, difference).argmin()
-
-    return torch.vmap(of_one)(points)
-""",
-            """
-def nearest(points, centroids):
-    products = points @ centroids.T
-    squares = (points**2).sum(1, keepdim=True) - 2 * products + (centroids**2).sum(1)
-    return squares.topk(1, largest=False).indices.squeeze(1).int()
-""",
-            """
-def nearest(points, centroids):
-    squares = np.square(points.numpy()[:, None] - centroids.numpy()[None]).sum(axis=-1)
-    return torch.from_numpy(squares.argmin(axis=-1))
+def shuffled(values, seed):
+    rows = list(values)
+    random.Random(seed).shuffle(rows)
+    return torch.stack(rows)
 """,
         ),
     ),
@@ -372,12 +209,26 @@ def nearest(points, centroids):
 FACTS = {
     "Question 1": """
 import torch
-table = torch.zeros(2, 3)
-assert table.sum(dim=0).shape == (3,)
-assert table.sum(dim=1).shape == (2,)
-assert table.sum(dim=0, keepdim=True).shape == (1, 3)
+assert torch.tensor([1.9, -1.9]).to(torch.int64).tolist() == [1, -1]
 """,
     "Question 2": """
+import torch
+x = torch.arange(72).reshape(8, 3, 3)
+assert x[:, 1, 1].shape == (8,)
+assert all(x[:, 1, 1][k] == x[k, 1, 1] for k in range(8))
+assert x[0, 1, 1].shape == ()
+assert x[:, 1:2, 1:2].shape == (8, 1, 1)
+""",
+    "Question 3": """
+import torch
+x = torch.tensor([1.0, 2.0, 3.0])
+x[x > 1] + 10
+x[[1, 2]].add_(10)
+assert x.tolist() == [1, 2, 3]
+x[1:].add_(10)
+assert x.tolist() == [1, 12, 13]
+""",
+    "Question 4": """
 import numpy as np
 import torch
 array = np.ones(3)
@@ -389,51 +240,17 @@ kept *= 2
 assert tensor.tolist() == [2, 2, 2]
 assert copy.tolist() == [1, 1, 1]
 """,
-    "Question 3": """
-import torch
-tensors = [torch.zeros(4, 6)] * 5
-assert torch.stack(tensors, dim=1).shape == (4, 5, 6)
-assert torch.stack(tensors, dim=0).shape == (5, 4, 6)
-assert torch.cat(tensors, dim=1).shape == (4, 30)
-""",
-    "Question 4": """
-import torch
-difference = torch.zeros(32, 1) - torch.zeros(32)
-assert difference.numel() == 1024
-""",
     "Question 5": """
-import torch
-x = torch.arange(72).reshape(8, 3, 3)
-assert x[:, 1, 1].shape == (8,)
-assert all(x[:, 1, 1][k] == x[k, 1, 1] for k in range(8))
-assert x[0, 1, 1].shape == ()
-assert x[:, 1:2, 1:2].shape == (8, 1, 1)
-""",
-    "Question 6": """
-import torch
-grid = torch.arange(6).reshape(2, 3)
-assert grid.reshape(3, 2).data_ptr() == grid.data_ptr()
-assert grid.T.reshape(2, 3).data_ptr() != grid.data_ptr()
-""",
-    "Question 7": """
 import torch
 torch.manual_seed(42)
 first = torch.rand(3)
 torch.manual_seed(42)
 assert torch.equal(torch.rand(3), first)
 """,
-    "Question 8": """
-import warnings
+    "Question 6": """
 import torch
-picture = torch.rand(224, 224, 3)
-turned = picture.permute(2, 0, 1)
-assert turned.shape == (3, 224, 224)
-assert torch.equal(turned[:, 10, 20], picture[10, 20])
-assert not torch.equal(picture.reshape(3, 224, 224), turned)
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    reversed_ = picture.T
-assert "deprecated" in str(caught[0].message)
-assert torch.equal(reversed_[:, 20, 10], picture[10, 20])
+tensor = torch.ones(3)
+moved = tensor.to("meta")
+assert (tensor.device.type, moved.device.type) == ("cpu", "meta")
 """,
 }

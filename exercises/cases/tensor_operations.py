@@ -1,0 +1,349 @@
+"""What the checkers are tried on: tensor operations."""
+
+from . import Case, Mutant
+
+CASES = {
+    "ex-shapes": Case(
+        mutants=(
+            Mutant("a @ b", "a", "the inner sizes meet"),
+            Mutant("a + c", "c + b[:4, :1]", "are stretched"),
+            Mutant("a.mean(dim=1),", "a.mean(dim=2),", "used up"),
+            Mutant("keepdim=True", "keepdim=False", "in place, with size 1"),
+            Mutant("torch.stack(", "torch.cat(", "makes a new dimension"),
+            Mutant("torch.cat(", "torch.stack(", "that is there grow"),
+            Mutant("(1, 2, 0)", "(2, 0, 1)", "lists the old positions"),
+        ),
+        others=(
+            """
+shapes = {
+    "matmul": [5, 4, 2],
+    "plus": torch.Size([5, 4, 6]),
+    "mean": (5, 6),
+    "kept": (5, 1, 6),
+    "stacked": (6, 3, 2),
+    "joined": (6, 6),
+    "turned": (4, 6, 5),
+}
+""",
+            """
+a, b, c = torch.empty(5, 4, 6), torch.empty(6, 2), torch.empty(4, 1)
+shapes = {
+    name: result.shape
+    for name, result in dict(
+        turned=a.permute(1, 2, 0),
+        joined=torch.cat([b] * 3, dim=1),
+        stacked=torch.stack([b] * 3, dim=1),
+        kept=a.mean(dim=1, keepdim=True),
+        mean=a.mean(dim=1),
+        plus=a + c,
+        matmul=a @ b,
+    ).items()
+}
+""",
+            """
+_a, _b, _c = torch.empty(5, 4, 6), torch.empty(6, 2), torch.empty(4, 1)
+shapes = {}
+for _name, _result in dict(
+    turned=_a.permute(1, 2, 0),
+    joined=torch.cat([_b] * 3, dim=1),
+    stacked=torch.stack([_b] * 3, dim=1),
+    kept=_a.mean(dim=1, keepdim=True),
+    mean=_a.mean(dim=1),
+    plus=_a + _c,
+    matmul=_a @ _b,
+).items():
+    shapes[_name] = _result.shape  # torch.Size is a tuple
+""",
+        ),
+    ),
+    "ex-standardise": Case(
+        mutants=(
+            Mutant("dim=0", "dim=1, keepdim=True", "The rows have been"),
+            Mutant("dim=0", "dim=1", "does not fit the columns"),
+            Mutant("dim=0", "", "share one mean"),
+            Mutant(" / table.std(dim=0)", "", "not divided"),
+            Mutant("table.std", "table.var", "the variance is its square"),
+            Mutant(
+                "    return (table - table.mean(dim=0))",
+                "    table -= table.mean(dim=0)\n    return table",
+                "writes into its argument",
+            ),
+            Mutant(
+                "(table - table.mean(dim=0)) / table.std(dim=0)",
+                "torch.stack([(c - c.mean()) / c.std() for c in table.T], dim=1)",
+                "in a loop over the columns",
+            ),
+            Mutant(
+                "(table - table.mean(dim=0)) / table.std(dim=0)",
+                "torch.stack(list(map(lambda row: (row - table.mean(dim=0))"
+                " / table.std(dim=0), table)))",
+                "in a loop over the rows",
+            ),
+        ),
+        others=(
+            """
+def standardise(table):
+    std, mean = torch.std_mean(table, dim=0, keepdim=True)
+    return (table - mean) / std
+""",
+            """
+def standardise(table):
+    centred = table - table.sum(dim=0) / table.shape[0]
+    centred /= (centred * centred).mean(dim=0).sqrt()
+    return centred
+""",
+            """
+def standardise(table):
+    centred = table - table.sum(dim=0) / table.shape[0]
+    variance = (centred * centred).mean(dim=0)  # the population's, as in NumPy
+    centred /= variance.sqrt()
+    return centred
+""",
+        ),
+    ),
+    "ex-pictures": Case(
+        mutants=(
+            Mutant(
+                "permute(0, 3, 1, 2).contiguous()",
+                "reshape(len(pictures), 3, *pictures.shape[1:3])",
+                "are scrambled",
+            ),
+            Mutant("(0, 3, 1, 2)", "(0, 3, 2, 1)", "changed places"),
+            Mutant(".contiguous()", "", "leaves the memory"),
+            Mutant(" / 255", "", "run up to 255"),
+            Mutant(" / 255", " // 255", "another value"),
+            Mutant("torch.float32", "torch.float64", "layers want float32"),
+        ),
+        others=(
+            """
+def to_model_input(pictures):
+    scaled = [pictures[..., k].float().div(255) for k in range(3)]
+    return torch.stack(scaled, dim=1)
+""",
+            """
+def to_model_input(pictures: torch.Tensor) -> torch.Tensor:
+    n, height, width, channels = pictures.shape
+    result = torch.empty(n, channels, height, width)
+    for channel in range(channels):
+        result[:, channel] = pictures[..., channel]
+    return result.mul_(1 / 255).clamp_(max=1.0)
+""",
+            """
+def to_model_input(pictures):
+    return pictures.permute(0, 3, 1, 2).contiguous().float() / 255
+""",
+        ),
+    ),
+    "ex-memory": Case(
+        mutants=(
+            Mutant(
+                "a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()",
+                "a.data_ptr() == b.data_ptr()",
+                "from a later place on",
+            ),
+            Mutant(
+                "a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()",
+                "a is b",
+                "compares the objects",
+            ),
+            Mutant(
+                "a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()",
+                "set(a.flatten().tolist()) >= set(b.flatten().tolist())",
+                "a clone has its own",
+            ),
+            Mutant(
+                '"x.T.reshape(3, 4)": False',
+                '"x.T.reshape(3, 4)": True',
+                "has to copy",
+            ),
+            Mutant(
+                '"x.to(torch.int64)": True',
+                '"x.to(torch.int64)": False',
+                "this dtype already",
+            ),
+            Mutant('"x[x > 3]": False', '"x[x > 3]": True', "lie anywhere"),
+        ),
+        others=(
+            """
+def shares_memory(a, b):
+    return np.shares_memory(a.numpy(), b.numpy())
+
+
+x = torch.arange(12).reshape(3, 4)
+shared = {name: shares_memory(x, eval(name)) for name in shared}
+""",
+            """
+def span(tensor):
+    storage = tensor.untyped_storage()
+    first = storage.data_ptr()
+    return range(first, first + storage.nbytes())
+
+
+def shares_memory(a, b):
+    one, other = span(a), span(b)
+    return max(one.start, other.start) < min(one.stop, other.stop)
+
+
+copies = {"x.T.reshape(3, 4)", "x[[0, 1]]", "x[x > 3]", "x.float()", "x.clone()"}
+shared = {name: name not in copies for name in shared}
+""",
+            """
+def _span(tensor):
+    storage = tensor.untyped_storage()
+    first = storage.data_ptr()
+    return range(first, first + storage.nbytes())
+
+
+def shares_memory(a, b):
+    '''Do the pieces of memory behind the two overlap?'''
+    one, other = _span(a), _span(b)
+    return max(one.start, other.start) < min(one.stop, other.stop)
+
+
+_copies = {"x.T.reshape(3, 4)", "x[[0, 1]]", "x[x > 3]", "x.float()", "x.clone()"}
+shared = dict.fromkeys(
+    ["x.T", "x.reshape(4, 3)", "x[:, 1:3]", "x.unsqueeze(0)", "x.to(torch.int64)"], True
+) | dict.fromkeys(_copies, False)
+""",
+        ),
+    ),
+    "ex-linear": Case(
+        mutants=(
+            Mutant("weight.T", "weight", "has to be transposed"),
+            Mutant(" + bias", "", "The bias is missing"),
+            Mutant(" + bias", " - bias", "differs from `nn.Linear`"),
+            Mutant(
+                "x @ weight.T + bias",
+                "torch.nn.functional.linear(x, weight, bias)",
+                "own linear layer",
+            ),
+            Mutant(
+                "    return x",
+                "    with torch.no_grad():\n"
+                "        weight.zero_(), bias.zero_()\n"
+                "    return x",
+                "It differs",
+            ),
+        ),
+        others=(
+            """
+def linear_by_hand(x, weight, bias):
+    return torch.einsum("...i,oi->...o", x, weight) + bias
+""",
+            """
+def linear_by_hand(x, weight, bias):
+    columns = []
+    for row, offset in zip(weight, bias):  # one output feature at a time
+        columns.append((x * row).sum(dim=-1) + offset)
+    return torch.stack(columns, dim=-1)
+""",
+            """
+def linear_by_hand(x, weight, bias):
+    return x @ weight.T + bias
+""",
+        ),
+    ),
+    "ex-nearest": Case(
+        mutants=(
+            Mutant("argmin(dim=1)", "argmin(dim=0)", "one answer for each centroid"),
+            Mutant("argmin(dim=1)", "argmax(dim=1)", "furthest away"),
+            Mutant("argmin(dim=1)", "amin(dim=1)", "not positions"),
+            Mutant("argmin(dim=1)", "min(dim=1)", "values and positions"),
+            Mutant(".square()", "", "opposite sign cancel"),
+            Mutant(".unsqueeze(1)", "", "need a new dimension each"),
+            Mutant(".sum(dim=2)", ".sum(dim=1)", "used up the centroids"),
+            Mutant(
+                """    differences = points.unsqueeze(1) - centroids.unsqueeze(0)
+    return differences.square().sum(dim=2).argmin(dim=1)
+""",
+                """    found = [(centroids - p).norm(dim=1).argmin() for p in points]
+    return torch.tensor(found, dtype=torch.int32)
+""",
+                "in a loop over the points",
+            ),
+            Mutant(
+                "differences.square().sum(dim=2)",
+                "sum(differences[..., d] ** 2 for d in range(points.shape[1]))",
+                "in a loop over the coordinates",
+            ),
+            Mutant(
+                """    differences = points.unsqueeze(1) - centroids.unsqueeze(0)
+    return differences.square().sum(dim=2).argmin(dim=1)
+""",
+                """    squares = [(points - c).square().sum(dim=1) for c in centroids]
+    return torch.stack(squares).argmin(dim=0)
+""",
+                "in a loop over the centroids",
+            ),
+        ),
+        others=(
+            """
+def nearest(points, centroids):
+    def of_one(point):
+        difference = centroids - point
+        return torch.einsum("kd,kd->k", difference, difference).argmin()
+
+    return torch.vmap(of_one)(points)
+""",
+            """
+def nearest(points, centroids):
+    products = points @ centroids.T
+    squares = (points**2).sum(1, keepdim=True) - 2 * products + (centroids**2).sum(1)
+    return squares.topk(1, largest=False).indices.squeeze(1).int()
+""",
+            """
+def nearest(points, centroids):
+    squares = np.square(points.numpy()[:, None] - centroids.numpy()[None]).sum(axis=-1)
+    return torch.from_numpy(squares.argmin(axis=-1))
+""",
+        ),
+    ),
+}
+
+FACTS = {
+    "Question 1": """
+import torch
+table = torch.zeros(2, 3)
+assert table.sum(dim=0).shape == (3,)
+assert table.sum(dim=1).shape == (2,)
+assert table.sum(dim=0, keepdim=True).shape == (1, 3)
+""",
+    "Question 2": """
+import torch
+layer = torch.nn.Linear(10, 3)
+assert layer.weight.shape == (3, 10)
+assert layer(torch.rand(32, 10)).shape == (32, 3)
+""",
+    "Question 3": """
+import torch
+difference = torch.zeros(32, 1) - torch.zeros(32)
+assert difference.numel() == 1024
+""",
+    "Question 4": """
+import torch
+tensors = [torch.zeros(4, 6)] * 5
+assert torch.stack(tensors, dim=1).shape == (4, 5, 6)
+assert torch.stack(tensors, dim=0).shape == (5, 4, 6)
+assert torch.cat(tensors, dim=1).shape == (4, 30)
+""",
+    "Question 5": """
+import torch
+grid = torch.arange(6).reshape(2, 3)
+assert grid.reshape(3, 2).data_ptr() == grid.data_ptr()
+assert grid.T.reshape(2, 3).data_ptr() != grid.data_ptr()
+""",
+    "Question 6": """
+import warnings
+import torch
+picture = torch.rand(224, 224, 3)
+turned = picture.permute(2, 0, 1)
+assert turned.shape == (3, 224, 224)
+assert torch.equal(turned[:, 10, 20], picture[10, 20])
+assert not torch.equal(picture.reshape(3, 224, 224), turned)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    reversed_ = picture.T
+assert "deprecated" in str(caught[0].message)
+assert torch.equal(reversed_[:, 20, 10], picture[10, 20])
+""",
+}

@@ -1,0 +1,333 @@
+"""Checkers for the exercises: tensor operations."""
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from helpers.exercises import call, call_as_is, exercise, explain, require
+
+from .behaviour import effort
+
+
+@exercise(
+    "ex-shapes",
+    hint="write the shapes below each other, aligned at the right, and ask which "
+    "dimension is used up, added or moved.",
+    shown="You can predict shapes without a computer, and that is how most shape "
+    "errors are found.",
+)
+def shapes(answers):
+    a, b, c = torch.rand(5, 4, 6), torch.rand(6, 2), torch.rand(4, 1)
+    true = {
+        "matmul": (a @ b, "the inner sizes meet and vanish; the 5 is a batch."),
+        "plus": (
+            a + c,
+            "a size of 1 and a missing size are stretched, and 4 fits 4.",
+        ),
+        "mean": (a.mean(dim=1), "`dim` names the dimension that is used up."),
+        "kept": (
+            a.mean(dim=1, keepdim=True),
+            "`keepdim=True` leaves the used-up dimension in place, with size 1.",
+        ),
+        "stacked": (
+            torch.stack([b, b, b], dim=1),
+            "`stack` makes a new dimension, as long as the list, at position `dim`.",
+        ),
+        "joined": (
+            torch.cat([b, b, b], dim=1),
+            "`cat` lets a dimension that is there grow.",
+        ),
+        "turned": (
+            a.permute(1, 2, 0),
+            "`permute` lists the old positions in their new order: the result begins "
+            "with the old dimension 1.",
+        ),
+    }
+    require(
+        isinstance(answers, dict) and answers.keys() == true.keys(),
+        "`shapes` is not a dict with the seven names of the stub.",
+    )
+    for name, (result, reason) in true.items():
+        with explain(TypeError, f"`{name}` is not a shape: write it as a tuple."):
+            shape = tuple(answers[name])
+        require(shape == result.shape, f"`{name}` has another shape: {reason}")
+
+
+@exercise(
+    "ex-standardise",
+    hint="each column has its own mean; which dimension does it use up?",
+    shown="A reduction along dimension 0 leaves one number a column, and broadcasting "
+    "carries it back over the rows.",
+)
+def standardise(function):
+    for rows, columns in [(7, 3), (4, 4)]:
+        table = 3 * torch.randn(rows, columns) + torch.arange(columns)
+        before = table.clone()
+        with explain(
+            RuntimeError,
+            f"It fails on a table of shape {(rows, columns)}: one number a row does "
+            "not fit the columns.",
+        ):
+            result = call_as_is(function, table)
+        require(
+            torch.equal(table, before),
+            "Your function writes into its argument: the caller's table has changed.",
+        )
+        require(result.shape == table.shape, "The result has lost the table's shape.")
+        centred = table - table.mean(dim=0)
+        rows_centred = table - table.mean(dim=1, keepdim=True)
+        wrong = {
+            "The columns are not divided by their standard deviation.": centred,
+            "Divide by the standard deviation: the variance is its square.": (
+                centred / table.var(dim=0)
+            ),
+            "The rows have been standardised: `dim` names the dimension that is used "
+            "up, and the mean of a column uses up the rows.": (
+                rows_centred / table.std(dim=1, keepdim=True)
+            ),
+            "All numbers share one mean: each column needs its own.": (
+                (table - table.mean()) / table.std()
+            ),
+        }
+        for misconception, value in wrong.items():
+            require(not torch.allclose(result, value, atol=1e-4), misconception)
+        require(
+            result.mean(dim=0).abs().max() < 1e-3,
+            "A column of the result does not have the mean 0.",
+        )
+        # To divide by n - 1 or by n: both are called standard deviation.
+        deviations = (table.std(dim=0, correction=k) for k in (0, 1))
+        require(
+            any(torch.allclose(result, centred / one, atol=1e-3) for one in deviations),
+            "A column of the result does not have the standard deviation 1.",
+        )
+    for name, more in [("rows", (18, 4)), ("columns", (5, 17))]:
+        tables = torch.randn(5, 4), torch.randn(more)
+        short, long = (effort(call, function, table) for table in tables)
+        require(
+            long - short < 13,
+            f"The columns are right, and the work is done in a loop over the {name}: "
+            "`dim=0` treats all columns in one call.",
+        )
+
+
+@exercise(
+    "ex-pictures",
+    hint="one tool moves dimensions, one puts memory in order, one changes the dtype.",
+    shown="`permute` keeps each number with its pixel; dtype and range follow "
+    "separately.",
+)
+def pictures(to_model_input):
+    for shape in [(4, 10, 20, 3), (1, 6, 5, 3), (2, 7, 7, 3)]:
+        taken = torch.randint(0, 256, shape, dtype=torch.uint8)
+        count, height, width, _ = shape
+        ready = call(to_model_input, taken)
+        require(
+            ready.shape != (count, 3, width, height) or height == width,
+            "Height and width have changed places.",
+        )
+        require(
+            ready.shape == (count, 3, height, width),
+            f"Pictures of shape {shape} come out with the shape {tuple(ready.shape)}.",
+        )
+        require(
+            ready.dtype == torch.float32,
+            f"The result is {ready.dtype}, and layers want float32.",
+        )
+        expected = taken.float().permute(0, 3, 1, 2)
+        require(
+            not torch.allclose(ready, expected),
+            "The numbers still run up to 255: scale them to the range from 0 to 1.",
+        )
+        scrambled = taken.reshape(count, 3, height, width) / 255
+        require(
+            not torch.allclose(ready, scrambled),
+            "The shape is right and the pictures are scrambled: `reshape` keeps the "
+            "order in memory, where red, green and blue of one pixel lie side by side.",
+        )
+        require(
+            torch.allclose(ready, expected / 255, atol=1e-6),
+            "A number has another value than its pixel divided by 255.",
+        )
+        require(
+            ready.is_contiguous(),
+            "The result is not contiguous: `permute` changes the strides and leaves "
+            "the memory as it was.",
+        )
+
+
+@exercise(
+    "ex-memory",
+    hint="two tensors on the same memory can start at different places in it, so "
+    "compare the storages.",
+    shown="Slices and changes of shape are views; masks, lists and real conversions "
+    "copy; `reshape` and `to` copy only if they must.",
+)
+def memory(shares_memory, shared):
+    x = torch.arange(12).reshape(3, 4)
+    results = {
+        "x.T": x.T,
+        "x.reshape(4, 3)": x.reshape(4, 3),
+        "x.T.reshape(3, 4)": x.T.reshape(3, 4),
+        "x[:, 1:3]": x[:, 1:3],
+        "x[[0, 1]]": x[[0, 1]],
+        "x[x > 3]": x[x > 3],
+        "x.unsqueeze(0)": x.unsqueeze(0),
+        "x.to(torch.int64)": x.to(torch.int64),
+        "x.float()": x.float(),
+        "x.clone()": x.clone(),
+    }
+    address = x.untyped_storage().data_ptr()
+    truth = {
+        name: one.untyped_storage().data_ptr() == address
+        for name, one in results.items()
+    }
+    require(
+        call(shares_memory, x, x[:]),
+        "Two tensor objects can use one memory: `is` compares the objects.",
+    )
+    require(
+        call(shares_memory, x, x[:, 1:3]),
+        "`x[:, 1:3]` uses the memory of `x` from a later place on: the address of the "
+        "first entry is not enough.",
+    )
+    require(
+        not call(shares_memory, x, x.clone()),
+        "Equal numbers are not the same memory: a clone has its own.",
+    )
+    for name, one in results.items():
+        require(
+            bool(call(shares_memory, x, one)) is truth[name],
+            f"`shares_memory` gives the wrong answer for `x` and `{name}`.",
+        )
+    require(
+        isinstance(shared, dict) and shared.keys() == truth.keys(),
+        "`shared` is not a dict with the names of the stub.",
+    )
+    reasons = {
+        "x.T.reshape(3, 4)": "no strides read the turned numbers as rows of four, "
+        "so `reshape` has to copy.",
+        "x.to(torch.int64)": "`x` has this dtype already.",
+        "x.float()": "numbers of another kind need a place of their own.",
+        "x[[0, 1]]": "a list may name any positions, so its entries are copied.",
+        "x[x > 3]": "the entries behind a mask lie anywhere, so they are copied.",
+    }
+    for name, answer in truth.items():
+        reason = reasons.get(name, "ask your function, now that it works.")
+        require(
+            bool(shared[name]) is answer, f"The guess for `{name}` is wrong: {reason}"
+        )
+
+
+@exercise(
+    "ex-linear",
+    hint="`weight` has one row an output, so it has to be turned before `@`.",
+    shown="`nn.Linear` is `x @ weight.T + bias`, for any number of dimensions before "
+    "the last.",
+)
+def linear(linear_by_hand):
+    class Finished(TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            require(
+                function is not torch.nn.functional.linear,
+                "That hands the work to PyTorch's own linear layer: write what the "
+                "layer does.",
+            )
+            return function(*args, **(kwargs or {}))
+
+    for shape in [(2,), (5, 2), (4, 5, 2)]:
+        layer = torch.nn.Linear(2, 6)
+        layer.weight.data.normal_()
+        layer.bias.data.normal_()
+        x = torch.randn(shape)
+        expected, without_bias = layer(x), x @ layer.weight.T
+        untransposed = (
+            f"It fails on an input of shape {shape}: `weight` is (out, in), and `@` "
+            "joins the last dimension of `x` with the first of what follows, so the "
+            "weight has to be transposed."
+        )
+        with Finished(), explain(RuntimeError, untransposed):
+            y = call(linear_by_hand, x, layer.weight, layer.bias)
+        require(
+            y.shape == (*shape[:-1], 6), f"The result has the shape {tuple(y.shape)}."
+        )
+        require(
+            not torch.allclose(y, without_bias),
+            "The bias is missing.",
+        )
+        require(
+            torch.allclose(y, expected, atol=1e-5),
+            "It differs from `nn.Linear` with the same weight and bias.",
+        )
+
+
+@exercise(
+    "ex-nearest",
+    hint="put a dimension of size 1 into each of the two, so that broadcasting makes "
+    "(N, K, D) of them; then use up D, then K.",
+    shown="Two new dimensions and broadcasting compare everything with everything in "
+    "one operation.",
+)
+def nearest(function):
+    for count, centres, size in [(50, 5, 3), (1, 4, 2), (6, 1, 4), (5, 5, 5)]:
+        points, centroids = torch.randn(count, size), torch.randn(centres, size)
+        with explain(
+            RuntimeError,
+            f"It fails on {count} points and {centres} centroids: the two need a new "
+            "dimension each before they can be subtracted.",
+        ):
+            found = call(function, points, centroids)
+        require(
+            not isinstance(found, tuple),
+            "It gives a pair: `min(dim=…)` returns values and positions, and the "
+            "positions alone are asked for.",
+        )
+        found = torch.as_tensor(found).cpu()
+        squares = torch.cdist(points.double(), centroids.double()) ** 2
+        require(
+            found.shape != (centres,) or count == centres,
+            "There is one answer for each centroid: use up the dimension of the "
+            "centroids, not that of the points.",
+        )
+        require(
+            found.shape == (count,),
+            f"The result has the shape {tuple(found.shape)}, not ({count},).",
+        )
+        require(
+            not found.is_floating_point(),
+            "The result holds distances, not positions.",
+        )
+        differences = points[:, None] - centroids
+        wrong = {
+            "These are the centroids furthest away.": squares.argmax(dim=1),
+            "Differences of opposite sign cancel: square them before the sum.": (
+                differences.sum(dim=2).argmin(dim=1)
+            ),
+            "The sum has used up the centroids; it belongs to the D coordinates.": (
+                differences.square().sum(dim=1).argmin(dim=1)
+            ),
+        }
+        # With few points a wrong rule can be right by chance.
+        for misconception, value in wrong.items() if count == 50 else ():
+            require(not torch.equal(found, value), misconception)
+        require(
+            found.min() >= 0 and found.max() < centres,
+            "A position lies outside of the centroids.",
+        )
+        chosen = squares.gather(1, found.long()[:, None])[:, 0]
+        require(
+            torch.allclose(chosen, squares.min(dim=1).values, atol=1e-4),
+            "A point has been given to a centroid that is not its closest in the "
+            "squared distance.",
+        )
+    less = effort(call, function, torch.randn(7, 3), torch.randn(6, 3))
+    for name, points, centroids in [
+        ("points", (20, 3), (6, 3)),
+        ("centroids", (7, 3), (19, 3)),
+        ("coordinates", (7, 16), (6, 16)),
+    ]:
+        more = effort(call, function, torch.randn(points), torch.randn(centroids))
+        require(
+            more - less < 13,
+            f"The positions are right, and they are found in a loop over the {name}: "
+            "broadcasting compares everything with everything at once.",
+        )
