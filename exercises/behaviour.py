@@ -13,7 +13,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from helpers.exercises import WrongAnswerError
+from helpers.exercises import WrongAnswerError, explain, require
 
 # What PyTorch says about tensors whose sizes do not go together.
 SIZES = re.compile(r"\b(shapes?|sizes?|dimensions?|channels?)\b", re.I)
@@ -125,3 +125,15 @@ def outputs_of(model, x):
     finally:
         for module, mode in modes.items():
             module.training = mode
+
+
+def number_of(value, what):
+    """Return a number, or a tensor with one entry, as a float; else refuse `what`."""
+    with explain((TypeError, ValueError, RuntimeError), f"{what} is not one number."):
+        return float(value.detach() if isinstance(value, torch.Tensor) else value)
+
+
+def tensor_of(value, what):
+    """Return a tensor without its graph, on the CPU; else refuse `what`."""
+    require(isinstance(value, torch.Tensor), f"{what} is not a tensor.")
+    return value.detach().cpu()

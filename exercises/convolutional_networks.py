@@ -1,0 +1,588 @@
+"""Checkers for the exercises: convolutional networks."""
+
+import math
+import operator
+import random
+from itertools import permutations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import TensorDataset
+
+from helpers.exercises import call, exercise, explain, require
+
+from .behaviour import explain_sizes, number_of, operators, outputs_of, tensor_of
+
+
+def _layers(model):
+    """Return pairs of weight and bias of a model, as they are registered."""
+    named = dict(model.named_parameters())
+    return [
+        (weight.detach().cpu(), bias if bias is None else bias.detach().cpu())
+        for name, weight in named.items()
+        if name.endswith("weight")
+        for bias in [named.get(name.removesuffix("weight") + "bias")]
+    ]
+
+
+def _is_tiny_vgg(model, padding, modes=(False,)):
+    """Tell whether a model of 10 channels computes what TinyVGG does, in these modes.
+
+    Its layers may have been registered in any order.
+    """
+    layers = _layers(model)
+    first = [one for one in layers if one[0].shape == (10, 1, 3, 3)]
+    rest = [one for one in layers if one[0].shape == (10, 10, 3, 3)]
+    last = [one for one in layers if one[0].ndim == 2]
+    if [len(part) for part in (first, rest, last, layers)] != [1, 3, 1, 5]:
+        return False
+    x = torch.rand(4, 1, 28, 28)
+    before = model.training
+    found = []
+    for mode in modes:
+        model.train(mode)
+        with torch.no_grad():
+            found.append(model(x.to(next(model.parameters()).device)).cpu())
+    model.train(before)
+    for convolutions in permutations(rest):
+        y = x
+        for number, (weight, bias) in enumerate([*first, *convolutions]):
+            y = F.conv2d(y, weight, bias, padding=padding).relu()
+            y = F.max_pool2d(y, 2) if number % 2 else y
+        y = F.linear(y.flatten(1), *last[0])
+        if all(torch.allclose(one, y, atol=1e-4) for one in found):
+            return True
+    return False
+
+
+def _require_free_logits(name, model):
+    """Refuse a classifier that ends in a softmax or a ReLU."""
+    logits = outputs_of(model, 10 * torch.randn(64, 1, 28, 28))
+    require(
+        (logits.sum(dim=1) - 1).abs().max() > 1e-4,
+        f"{name} ends in a softmax. The loss contains it; the last layer of a "
+        "classifier is linear.",
+    )
+    require(
+        (logits < 0).any(),
+        f"No logit of {name} is ever below zero: is there a ReLU after the last layer?",
+    )
+
+
+@exercise(
+    "ex-output-size",
+    hint="the output has n + 2p - k + 1 places a side with stride 1; for which p is "
+    "that n? And `try: … except … as error:` catches a message.",
+    shown="`'same'` means half the kernel, rounded down, at each end; with a stride "
+    "above 1 PyTorch refuses the word.",
+)
+def output_size(same_padding, refusal):
+    for kernel in (1, 3, 5, 7, 2 * random.randint(4, 8) + 1):
+        found = call(same_padding, kernel)
+        require(
+            not isinstance(found, float),
+            f"For a kernel of {kernel} the result is {found!r}, and a layer wants a "
+            "whole number: divide by `//`.",
+        )
+        with explain((TypeError, ValueError), "The result is not one whole number."):
+            found = int(found)
+        require(
+            kernel == 1 or found != kernel - 1,
+            f"{kernel - 1} is what a kernel of {kernel} loses in all; padding is added "
+            "at *both* ends.",
+        )
+        require(found != -1, "A kernel of 1 needs no padding, and none can be below 0.")
+        side = 28 + 2 * found - kernel + 1
+        require(
+            side == 28,
+            f"A padding of {found} for a kernel of {kernel} makes 28 pixels {side}.",
+        )
+    try:
+        nn.Conv2d(1, 1, 3, stride=2, padding="same")
+    except ValueError as error:
+        said = str(error)
+    try:
+        nn.Conv2d(1, 1, 3, padding="Same")
+    except ValueError as error:
+        other = str(error)
+    refusal = str(refusal).strip()
+    require(
+        refusal != other and "Invalid padding" not in refusal,
+        "PyTorch did not know the word: it is `'same'`, in small letters.",
+    )
+    require(
+        len(refusal) > 15 and refusal in f"ValueError: {said}",
+        "`refusal` is not what PyTorch says to `padding='same'` with `stride=2`. Make "
+        "such a layer, and catch the error as `error`: its message is `str(error)`.",
+    )
+
+
+@exercise(
+    "ex-settings",
+    hint="the formula of the section on the size of the output, once with the first "
+    "number of each pair and the height, once with the second and the width.",
+    shown="Pictures stay as many, filters become channels, and each side obeys the "
+    "same formula with its own numbers.",
+)
+def settings(conv_shape):
+    wrong, tried = None, []
+    for trial in range(30):
+        kernel = [random.randint(1, 5) for _ in range(2)]
+        stride = [random.randint(1, 3) for _ in range(2)]
+        padding = [random.randint(0, 2) for _ in range(2)]
+        if trial < 3:
+            kernel, stride, padding = kernel[0], stride[0], padding[0]
+        inputs, outputs = random.randint(1, 3), random.randint(4, 6)
+        layer = nn.Conv2d(inputs, outputs, kernel, stride, padding)
+        x = torch.zeros(random.randint(1, 3), inputs, *random.sample(range(8, 20), 2))
+        expected = tuple(layer(x).shape)
+        with operators() as ran:
+            found = call(conv_shape, layer, x.shape)
+        require(
+            not any("conv" in name for name in ran),
+            "You ran the layer. That is how to check the answer; compute the shape "
+            "from the settings.",
+        )
+        with explain(TypeError, "The result is not a tuple of four numbers."):
+            found = tuple(found)
+        require(len(found) == 4, "The result is not a tuple of four numbers.")
+        with explain(
+            TypeError,
+            f"The result {found} holds other things than whole numbers: divide by "
+            "`//`.",
+        ):
+            found = tuple(operator.index(side) for side in found)
+        said = (
+            f"`kernel_size={layer.kernel_size}, stride={layer.stride}, "
+            f"padding={layer.padding}` and an input of {tuple(x.shape)}"
+        )
+        require(found[0] == expected[0], f"For {said}, the number of pictures changed.")
+        require(
+            found[1] == expected[1],
+            f"For {said}, there are {found[1]} channels; each of the {outputs} filters "
+            "gives one.",
+        )
+        sizes = (x.shape[2:], layer.kernel_size, layer.stride, layer.padding)
+        rows = list(zip(*sizes, strict=True))
+        first = [(n, *rows[0][1:]) for n, *_ in rows]
+        mistakes = {
+            "each side is one too small: the first window counts too.": [
+                (n + 2 * p - k) // s for n, k, s, p in rows
+            ],
+            "height and width changed places.": expected[:1:-1],
+            "the height is right and the width is not: it has its own kernel size, "
+            "stride and padding, the second number of each pair.": [
+                (n + 2 * p - k) // s + 1 for n, k, s, p in first
+            ],
+            "the padding is counted once, and it is added at both ends.": [
+                (n + p - k) // s + 1 for n, k, s, p in rows
+            ],
+        }
+        tried.append({m for m, sides in mistakes.items() if found[2:] == tuple(sides)})
+        if found != expected and not wrong:
+            wrong = f"For {said}, the sides are not {found[2]} and {found[3]}"
+    # One layer fits several mistakes; all thirty fit one at most.
+    for mistake in set.intersection(*tried):
+        require(not wrong, f"{wrong}: {mistake}")
+    require(not wrong, f"{wrong}. Is it rounded down, and after the division?")
+
+
+@exercise(
+    "ex-avgpool",
+    hint="give each axis of the picture two axes, `h // 2` windows and 2 rows in each; "
+    "for the convolution, four equal weights, and look up `groups`.",
+    shown="Average pooling is a convolution with fixed weights, a stride as long as "
+    "its window, and each channel by itself.",
+)
+def avgpool(average_pool, average_by_convolution):
+    names = ("`average_pool`", "`average_by_convolution`")
+    for name, function in zip(
+        names, (average_pool, average_by_convolution), strict=True
+    ):
+        for channels in (1, 3, random.randint(4, 6)):
+            n, h, w = (random.randint(2, 5) for _ in range(3))
+            x = torch.randn(n, channels, 2 * h, 2 * w + 2)
+            expected = F.avg_pool2d(x, 2)
+            stops = (
+                f"{name} stops for {channels} channels. The weight of a convolution "
+                "has the shape (filters, channels that each filter sees, 2, 2), and "
+                "with `groups=channels` each filter sees one."
+            )
+            if function is average_pool:
+                stops = (
+                    f"{name} stops for an input of shape {tuple(x.shape)}: the sizes "
+                    "in a `reshape` multiply to as many numbers as there are."
+                )
+            with explain_sizes(stops), operators() as ran:
+                found = call(function, x)
+            found = tensor_of(found, f"What {name} returns")
+            asked = f"For an input of shape {tuple(x.shape)}, {name}"
+            require(
+                found.shape != F.avg_pool2d(x, 2, stride=1).shape,
+                f"{asked} gives {tuple(found.shape)}: the windows overlap. The stride "
+                "of a pooling is as long as its window.",
+            )
+            require(
+                found.shape == expected.shape,
+                f"{asked} gives {tuple(found.shape)}, not {tuple(expected.shape)}.",
+            )
+            convolved = any("conv" in name for name in ran)
+            if torch.allclose(found, expected, atol=1e-5):
+                require(
+                    not any("pool" in name or "upsample" in name for name in ran),
+                    f"{name} is right, but a pooling of PyTorch computed it. Build it "
+                    "yourself.",
+                )
+                require(
+                    convolved or function is average_pool,
+                    f"{name} is right, but there is no convolution in it.",
+                )
+                require(
+                    not convolved or function is average_by_convolution,
+                    f"{name} is right, but a convolution computed it; that is the "
+                    "second function.",
+                )
+                continue
+            require(
+                not torch.allclose(found, F.max_pool2d(x, 2), atol=1e-5),
+                f"{name} gives the largest number of each window; asked is the mean.",
+            )
+            require(
+                not torch.allclose(found, 4 * expected, atol=1e-4),
+                f"{name} gives four times the mean, the sum of each window.",
+            )
+            mixed = expected.mean(dim=1, keepdim=True).expand_as(expected)
+            require(
+                not torch.allclose(found, mixed, atol=1e-5)
+                and not torch.allclose(found, channels * mixed, atol=1e-4),
+                f"{name} mixes the channels: all maps are alike. Pooling treats each "
+                "channel by itself.",
+            )
+            require(
+                False,
+                f"{asked} averages numbers that are not neighbours. In a `reshape` the "
+                "new axis of length 2 stands *behind* the axis that it was cut from.",
+            )
+
+
+@exercise(
+    "ex-no-padding",
+    hint="an unpadded convolution with a kernel of 3 takes one pixel off at each end, "
+    "a pooling halves and rounds down; each happens in both blocks.",
+    shown="Without padding 28 pixels become 4, so the linear layer gets 160 numbers "
+    "where TinyVGG with padding has 490.",
+)
+def no_padding(flat_size, unpadded):
+    # Sides that no pooling of the network divides, and one that both do.
+    for side in (*random.sample(range(19, 80, 4), 6), 28):
+        last = ((side - 4) // 2 - 4) // 2
+        # More channels than a map has rows, so that neither is taken for the other.
+        hidden = last + random.randint(2, 9)
+        found = call(flat_size, side, hidden)
+        expected = hidden * last**2
+        asked = f"For pictures of {side} by {side} and {hidden} channels"
+        found = number_of(found, "The result of `flat_size`")
+        if found == expected:
+            continue
+        require(
+            found != hidden * (side // 4) ** 2,
+            f"{asked}, {found:g} is right *with* padding 1.",
+        )
+        require(
+            found != hidden * (((side - 2) // 2 - 2) // 2) ** 2,
+            f"{asked}, {found:g} counts one convolution a block; there are two.",
+        )
+        require(
+            found != last**2,
+            f"{asked}, {found:g} is the size of one map; there are {hidden} of them.",
+        )
+        require(
+            found != hidden * last,
+            f"{asked}, {found:g} counts one side only; a map has height and width.",
+        )
+        require(
+            int(found) != int(hidden * (((side - 4) / 2 - 4) / 2) ** 2),
+            f"{asked}, {found:g} comes from half pixels: a pooling rounds an odd side "
+            "down.",
+        )
+        require(False, f"{asked}, {expected} numbers arrive, not {found:g}.")
+    require(isinstance(unpadded, nn.Module), "`unpadded` is not a module.")
+    with explain_sizes(
+        "`unpadded` stops at grey pictures of shape (N, 1, 28, 28). The error names "
+        "two shapes: compare what arrives at the linear layer with `flat_size(28, "
+        "10)`.",
+    ):
+        logits = outputs_of(unpadded, torch.rand(3, 1, 28, 28))
+    require(
+        logits.shape == (3, 10),
+        f"For 3 pictures `unpadded` gives the shape {tuple(logits.shape)}; ten logits "
+        "per picture are (3, 10).",
+    )
+    layers = list(unpadded.modules())
+    convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
+    require(
+        all(layer.padding in {(0, 0), "valid"} for layer in convolutions),
+        "A convolution of `unpadded` has padding.",
+    )
+    require(
+        len(convolutions) == 4
+        and all(layer.kernel_size == (3, 3) for layer in convolutions),
+        "TinyVGG has four convolutions with kernels of 3, two in each block.",
+    )
+    linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
+    require(
+        len(linear) == 1 and linear[0].in_features == 160,
+        "TinyVGG has one linear layer, and `flat_size(28, 10)` numbers arrive at it.",
+    )
+    _require_free_logits("`unpadded`", unpadded)
+    require(
+        _is_tiny_vgg(unpadded, padding=0),
+        "The layers have the right sizes, and yet `unpadded` computes something else "
+        "than TinyVGG without padding: twice convolution, ReLU, convolution, ReLU, "
+        "max pooling; then the linear layer.",
+    )
+
+
+@exercise(
+    "ex-similar",
+    hint="`pictures[labels == index].mean(dim=0)` is the mean picture of a class; "
+    "stack those, and only then subtract.",
+    shown="Your function measures likeness without any model. Now see which classes "
+    "are nearest to shirts, and whether the model mixes up the same ones.",
+)
+def similar(mean_distances):
+    for _ in range(4):
+        classes, n = random.randint(3, 9), random.randint(60, 90)
+        h, w = random.randint(3, 6), random.randint(7, 9)
+        labels = torch.cat([torch.arange(classes), torch.randint(classes, (n,))])
+        labels = labels[torch.randperm(len(labels))]
+        pictures = torch.rand(classes, 1, h, w)[labels] + torch.rand(
+            len(labels), 1, h, w
+        )
+        one = random.randrange(classes)
+        groups = [pictures[labels == index] for index in range(classes)]
+        means = torch.stack([group.mean(dim=0) for group in groups])
+        difference = (means - means[one]).flatten(1)
+        square = difference.square()
+        expected = square.mean(dim=1).sqrt()
+        found = tensor_of(call(mean_distances, pictures, labels, one), "The result")
+        require(
+            found.shape == (classes,),
+            f"For {classes} classes the result has the shape {tuple(found.shape)}; one "
+            "number per class is a shape of (C,).",
+        )
+        found = found.float()
+        if torch.allclose(found, expected, atol=1e-4):
+            continue
+        target = means[one]
+        each = [
+            (group - target).square().mean((1, 2, 3)).sqrt().mean() for group in groups
+        ]
+        named = [
+            (
+                square.mean(dim=1),
+                "These are mean squares: the root is missing.",
+            ),
+            (
+                square.sum(dim=1).sqrt(),
+                "The squares are added up; their mean does not grow with the number of "
+                "pixels.",
+            ),
+            (
+                difference.abs().mean(dim=1),
+                "This is the mean absolute difference, not the root of the mean "
+                "square.",
+            ),
+            (
+                difference.mean(dim=1).abs(),
+                "The differences are averaged before they are squared, so that "
+                "brighter and darker pixels cancel.",
+            ),
+            (
+                torch.stack(each),
+                "This is the mean distance of the *single* pictures. Average the "
+                "pictures of a class first.",
+            ),
+        ]
+        for value, misconception in named:
+            require(not torch.allclose(found, value, atol=1e-4), misconception)
+        require(
+            abs(found[one]) < 1e-4,
+            f"The distance of class {one} to itself is {found[one].item():.3f}: do you "
+            "use `reference`?",
+        )
+        require(False, f"The distances to class {one} are not right.")
+
+
+class _Witness(nn.Module):
+    """A small model that notes which samples it sees in which mode.
+
+    The first pixel of a sample is its mark: below 1 for training, else validation.
+    Its dropout follows a generator of its own, so that a training can be repeated.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 3, 5, stride=5), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten()
+        )
+        self.last = nn.Linear(3 * 5 * 5, 10)
+        self.first = {name: one.clone() for name, one in self.state_dict().items()}
+        self.generator = torch.Generator().manual_seed(0)
+        self.seen, self.careless = [], 0
+
+    def forward(self, x):
+        hidden = self.layers(x)
+        if self.training:
+            of_valid = int((x[:, 0, 0, 0] >= 1).sum())
+            self.seen.append((x.detach().cpu().clone(), torch.is_grad_enabled()))
+            self.careless += of_valid * (not torch.is_grad_enabled())
+            kept = torch.rand(hidden.shape, generator=self.generator) < 0.5
+            hidden = 2 * hidden * kept.to(x.device)
+        return self.last(hidden)
+
+
+def _repeated(witness, learn, zero_grad=True):
+    """Train a twin of a witness on the same batches of `learn`, by SGD at 0.1."""
+    twin = _Witness()
+    twin.load_state_dict(witness.first)
+    optimizer = torch.optim.SGD(twin.parameters(), lr=0.1)
+    pictures, labels = learn
+    for x, with_gradients in witness.seen:
+        same = x[:, 0, 0, 0, None] == pictures[:, 0, 0, 0]
+        if not (with_gradients and same.any(dim=1).all()):
+            with torch.no_grad():
+                twin(x)
+            continue
+        if zero_grad:
+            optimizer.zero_grad()
+        F.cross_entropy(twin(x), labels[same.int().argmax(dim=1)]).backward()
+        optimizer.step()
+    return twin
+
+
+def _alike(model, other):
+    """Tell whether two models have the same parameters, up to rounding."""
+    pairs = zip(model.parameters(), other.parameters(), strict=True)
+    return all(torch.allclose(a.cpu(), b.cpu(), atol=1e-4) for a, b in pairs)
+
+
+def _marked(n, low):
+    pictures, labels = torch.rand(n, 1, 28, 28), torch.randint(10, (n,))
+    pictures[torch.arange(n), 0, 0, 0] = low + torch.rand(n) / 2
+    return TensorDataset(pictures + labels[:, None, None, None] / 100, labels)
+
+
+@exercise(
+    "ex-improve",
+    hint="a subclass of `TinyVGG` may replace `block` only; and `validation_loss` is "
+    "`train_at` with `build`, `learn` and `valid` as arguments.",
+    shown="Same seed, same training, and judged by pictures that took no part in it: "
+    "now the two losses can be compared, whichever is lower.",
+)
+def improve(build_improved, validation_loss):
+    model = call(build_improved)
+    require(isinstance(model, nn.Module), "`build_improved()` does not return a model.")
+    with explain_sizes(
+        "The model of `build_improved` stops at pictures of shape (N, 1, 28, 28). "
+        "Compare what arrives at the linear layer with what it was built for.",
+    ):
+        logits = outputs_of(model, torch.rand(4, 1, 28, 28))
+    require(
+        logits.shape == (4, 10),
+        f"For 4 pictures the model of `build_improved` gives {tuple(logits.shape)}, "
+        "not ten logits per picture.",
+    )
+    _require_free_logits("the model of `build_improved`", model)
+    require(
+        not _is_tiny_vgg(model, padding=1, modes=(False, True)),
+        "With the same weights, the model of `build_improved` computes what TinyVGG "
+        "computes: nothing is changed.",
+    )
+    require(
+        call(build_improved) is not model,
+        "`build_improved` returns the same model twice: it has to make a new one.",
+    )
+
+    built = []
+
+    def build():
+        built.append(_Witness())
+        return built[-1]
+
+    learn, valid = _marked(130, 0.0), _marked(530, 1.0)
+    # Brighter at the end: a short last batch has another loss than the others.
+    valid.tensors[0][500:] *= 10
+    kept = [[one.clone() for one in part.tensors] for part in (learn, valid)]
+    losses = []
+    for _ in range(2):
+        torch.manual_seed(random.randint(10**7, 10**8))
+        loss = call(validation_loss, build, learn, valid)
+        losses.append(number_of(loss, "What `validation_loss` returns"))
+    require(
+        len(built) == 2,
+        f"In two calls of `validation_loss`, `build` was called {len(built)} times: a "
+        "call trains one new model, the one that `build` returns.",
+    )
+    first, second = built
+    require(
+        all(torch.equal(one, second.first[name]) for name, one in first.first.items()),
+        "Two calls start from different weights, so that luck takes part in the "
+        "comparison: set the seed in the function, before `build()`.",
+    )
+    twin = _repeated(first, kept[0])
+    marks = [x[:, 0, 0, 0] for x, with_gradients in first.seen if with_gradients]
+    marks = torch.cat([torch.empty(0), *marks])
+    leaked = bool((marks >= 1).any())
+    trained = marks[marks < 1]
+    require(
+        not leaked or _alike(first, twin),
+        "The model was trained on pictures of `valid`: they are to judge it.",
+    )
+    require(
+        len(trained),
+        "The model was not trained in training mode.",
+    )
+    require(
+        65 <= len(trained) <= 130 and len(trained.unique()) == len(trained),
+        f"In one epoch on {len(learn)} pictures, the model was trained on "
+        f"{len(trained)}.",
+    )
+    require(
+        max(
+            (first.first[name] - one.detach().cpu()).abs().max()
+            for name, one in first.named_parameters()
+        )
+        > 1e-6,
+        "The parameters did not move: are they the ones that the optimizer got?",
+    )
+    require(
+        not leaked and not first.careless,
+        "The loss is measured in training mode, where BatchNorm and Dropout make the "
+        "answer for a picture depend on luck and on its neighbours. Call `eval()`.",
+    )
+    require(
+        _alike(first, twin) or not _alike(first, _repeated(first, kept[0], False)),
+        "The gradients of all batches add up: `zero_grad` is missing in the loop.",
+    )
+    require(
+        _alike(first, twin),
+        "The model was not trained by SGD with a learning rate of 0.1 on the mean "
+        "cross-entropy of each batch.",
+    )
+    scores = [F.cross_entropy(outputs_of(twin, x), y).item() for x, y in kept]
+    found = losses[0]
+    require(
+        abs(found - scores[1]) < 2e-3 or abs(found - scores[0]) > 2e-3,
+        "This is the loss on `learn`, the pictures that the model was trained on.",
+    )
+    require(
+        abs(found - scores[1]) < 2e-3,
+        f"The trained model has a mean loss of {scores[1]:.3f} on `valid`, and the "
+        f"function returned {found:.3f}. Is each batch weighted by its size?",
+    )
+    require(
+        math.isclose(*losses, rel_tol=0.02, abs_tol=0.02),
+        "Two calls give two losses: set the seed before the batches are drawn.",
+    )
