@@ -65,6 +65,7 @@ NOT_RESULTS = re.compile(
       \]\([^)]*\)                              # where a link leads
     | ^:[\w-]+:.*$                             # an option of a directive
     | ^\*\*Time:.*$                            # an estimate of the reader's time
+    | ^\*About\ \d+\ minutes?,\ \w+\.\*$         # the same, of an exercise
     | ^\#+\ [\d.]+                             # the number of a section
     | \b(?:{NAMES}|[Vv]ersions?(?:\ from)?)\ {VERSION}(?:(?:,|\ or|\ and)\ {VERSION})*
     | \b(?:[Ii]n|since|of)\ (?:19\d\d|20(?!00)\d\d)\b(?!,\d|\ [a-z]+s\b)  # a year
@@ -378,6 +379,7 @@ def test_a_wrong_number_is_found(right, wrong):
         "In 2017 they published it.",
         "```text\n0.123\n```\n",
         "**Time:** about 75 minutes.",
+        "*About 10 minutes, medium.*",
         ":::{admonition} Predict, then run\n:class: tip\nIs it 0.5 or 0.9?\n:::",
         ":::{dropdown} A. Above 0.5\nNo.\n:::",
     ],
