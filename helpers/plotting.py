@@ -9,7 +9,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import ListedColormap, to_rgba_array
+from matplotlib.patches import Rectangle
 
 from helpers.training import looks_like_probabilities, switched
 
@@ -259,6 +260,69 @@ def plot_loss_curves(history, *, ax=None):
             one.xaxis.get_major_locator().set_params(integer=True)
             one.legend()
     return axes
+
+
+def draw_table(ax, table, colors="C5", *, x=0, y=0, alpha=0.45, z=1):
+    """Draw a matrix as coloured squares with its numbers, a unit each.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw. It loses its frame, and its units become equally long; what it
+        shows is for the caller to say, as in ``ax.set(xlim=(0, 3), ylim=(2, 0))``.
+    table : torch.Tensor
+        Shape (rows, columns), on any device.
+    colors : str or array_like of str
+        A colour for each number, or fewer that broadcast to the table's shape.
+    x, y : float
+        The top left corner, on a y axis that points downwards.
+    alpha : float
+        How strong the colours are, from 0 to 1.
+    z : float
+        What has a higher one covers what has a lower one.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    TypeError
+        If `ax` is no Axes, or `table` is no tensor.
+    ValueError
+        If `table` does not have two dimensions, or `colors` do not fit it, or one is no
+        colour. Nothing is drawn then.
+
+    Notes
+    -----
+    Used in chapter 02, Tensors, and chapter 03, Tensor operations.
+    """
+    if ax is None:
+        raise TypeError("ax must be a matplotlib Axes, got None")
+    _check_ax(ax)
+    if not isinstance(table, torch.Tensor):
+        raise TypeError(f"table must be a tensor, got {type(table).__name__}")
+    if table.ndim != 2:
+        raise ValueError(f"table must have two dimensions, got {tuple(table.shape)}")
+    shape, given = tuple(table.shape), np.shape(colors)
+    try:
+        colors = np.broadcast_to(colors, shape)
+    except ValueError as error:
+        raise ValueError(f"colors must fit the shape {shape}, got {given}") from error
+    with plt.style.context(STYLE):
+        to_rgba_array(colors.ravel())  # raises if one is no colour
+        for row, numbers in enumerate(table.tolist()):
+            for column, number in enumerate(numbers):
+                corner = (x + column, y + row)
+                ax.add_patch(Rectangle(corner, 1, 1, color="white", zorder=z))
+                style = {"facecolor": colors[row, column], "edgecolor": "white"}
+                style |= {"alpha": alpha, "linewidth": 2, "zorder": z}
+                ax.add_patch(Rectangle(corner, 1, 1, **style))
+                style = {"ha": "center", "va": "center", "fontsize": 13, "zorder": z}
+                ax.text(x + column + 0.5, y + row + 0.5, number, **style)
+    ax.set_aspect("equal")
+    ax.axis("off")
+    return ax
 
 
 def _check_ax(ax):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from helpers.plotting import (
+    draw_table,
     plot_decision_boundary,
     plot_loss_curves,
     plot_predictions,
@@ -298,3 +299,58 @@ def test_nothing_is_drawn_from_the_random_generator():
     plot_decision_boundary(lambda grid: grid[:, 0], POINTS, CLASSES)
     plot_loss_curves(HISTORY)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_table_has_a_square_and_a_number_for_each_entry():
+    table = torch.tensor([[1, 2, 3], [4, 5, 6]])
+    ax = plt.subplots()[1]
+    assert draw_table(ax, table, x=10, y=20) is ax
+    places = {text.get_text(): text.get_position() for text in ax.texts}
+    assert list(places) == ["1", "2", "3", "4", "5", "6"]
+    assert places["2"] == (11.5, 20.5)
+    assert places["4"] == (10.5, 21.5)
+    corners = [square.get_xy() for square in ax.patches]
+    assert set(corners) == {(10 + j, 20 + i) for i in (0, 1) for j in (0, 1, 2)}
+    assert ax.get_aspect() == 1
+    assert not ax.axison
+
+
+def test_a_table_has_a_colour_for_each_number():
+    ax = plt.subplots()[1]
+    draw_table(ax, torch.zeros(2, 2), [["red"], ["blue"]], alpha=0.5)
+    colours = [square.get_facecolor() for square in ax.patches[1::2]]
+    assert colours == [(1, 0, 0, 0.5)] * 2 + [(0, 0, 1, 0.5)] * 2
+
+
+def test_a_table_has_numbers_that_record_gradients():
+    ax = plt.subplots()[1]
+    draw_table(ax, torch.ones(1, 1, requires_grad=True))
+    assert [text.get_text() for text in ax.texts] == ["1.0"]
+
+
+@pytest.mark.parametrize(
+    ("table", "colors", "error", "message"),
+    [
+        ([[1]], "C0", TypeError, "table must be a tensor, got list"),
+        (
+            torch.ones(3),
+            "C0",
+            ValueError,
+            r"table must have two dimensions, got \(3,\)",
+        ),
+        (torch.ones(2, 3), ["C0"] * 2, ValueError, r"colors must fit .* got \(2,\)"),
+        (torch.ones(2, 3), "no colour", ValueError, "no colour"),
+    ],
+)
+def test_a_table_refuses_bad_input_and_draws_nothing(table, colors, error, message):
+    ax = plt.subplots()[1]
+    with pytest.raises(error, match=message):
+        draw_table(ax, table, colors)
+    assert not ax.has_data()
+    assert ax.axison
+
+
+@pytest.mark.parametrize("ax", [None, "here"])
+def test_a_table_wants_an_axes(ax):
+    with pytest.raises(TypeError, match="ax must be a matplotlib Axes"):
+        draw_table(ax, torch.ones(1, 1))
