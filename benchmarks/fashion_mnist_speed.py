@@ -1,4 +1,4 @@
-"""Plain training loop against the fast one of chapter 08, in one run: a table.
+"""Plain training loop against the fast one of chapters 08 and 09, in one run: a table.
 
 Run ``python benchmarks/fashion_mnist_speed.py`` on an otherwise idle machine. It takes
 the full FashionMNIST unless ``COURSE_DATA`` says otherwise.

@@ -26,7 +26,9 @@ from helpers import data
 from helpers.data import _sets
 from helpers.training import train_step
 
-NOTEBOOK = Path(__file__).parent.parent / "chapters" / "08_computer_vision.ipynb"
+CHAPTERS = Path(__file__).parent.parent / "chapters"
+NOTEBOOK = CHAPTERS / "08_computer_vision.ipynb"
+NEXT = CHAPTERS / "09_convolutional_networks.ipynb"
 CELLS = [
     "model-v0",
     "model-v1",
@@ -120,6 +122,15 @@ def compare(chapter, name, run, *, loss=1e-3, accuracy=2e-3):
     quoted = chapter.full_set.loc[name]
     assert run.loss == pytest.approx(quoted["loss"], abs=loss)
     assert run.accuracy == pytest.approx(quoted["accuracy"], abs=accuracy)
+
+
+def test_the_next_chapter_copies_cells_word_for_word():
+    first, second = (
+        {cell.id: cell.source for cell in nbformat.read(path, as_version=4).cells}
+        for path in (NOTEBOOK, NEXT)
+    )
+    for name in ("model-tinyvgg", "fast-loader"):
+        assert second[name] == first[name]
 
 
 def test_it_is_the_full_set(full):
