@@ -261,8 +261,10 @@ def last_loss(make_optimizer, epochs=1000):
             ),
             Mutant("[points, squared]", "[squared, points]", "not the coordinates"),
             Mutant(
-                "return torch.cat([points, squared], dim=1)",
-                "return squared",
+                "radius_accuracy = record",
+                "def add_radius(points):\n"
+                "    return points.square().sum(dim=1)\n\n\n"
+                "radius_accuracy = record",
                 "returns the shape",
             ),
             Mutant(
@@ -270,7 +272,11 @@ def last_loss(make_optimizer, epochs=1000):
                 "nn.Sequential(nn.Linear(3, 9), nn.ReLU(), nn.Linear(9, 1)).to",
                 "something bends in it",
             ),
-            Mutant("nn.Linear(3, 1)", "nn.Linear(2, 1)", "mat1 and mat2"),
+            Mutant(
+                "radius_accuracy = record",
+                "radius_model = nn.Linear(2, 1)\nradius_accuracy = record",
+                "does not take three features",
+            ),
             Mutant("epochs=500", "epochs=2", "for longer"),
             Mutant(
                 'record["test_accuracy"][-1]',
@@ -358,8 +364,10 @@ radius_accuracy = best.score(add_radius(X_test).cpu(), y_test.cpu())
             ),
             Mutant("epochs=500", "epochs=3", "train them for longer"),
             Mutant(
-                "model = model_class().to(device)",
-                "model = nn.Sequential(model_class(), nn.Sigmoid()).to(device)",
+                "for model_class in (CircleModelV1, CircleModelV2):",
+                QUICK + "def sure(kind):\n"
+                "    return lambda: nn.Sequential(kind(), nn.Sigmoid())\n\n\n"
+                "for model_class in (sure(CircleModelV1), sure(CircleModelV2)):",
                 "never answers below 0",
             ),
             Mutant(
