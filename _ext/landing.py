@@ -1,20 +1,23 @@
-"""What the landing page shows of the chapters: figures, and the time they take."""
+"""What the landing page shows of the chapters: figures, times, and where to go on."""
 
 import base64
 import hashlib
 import json
 import os
-import re
+import sys
 from functools import cache
 from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst.directives.images import Figure
+from sections import page_part
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
+sys.path.append(str(Path(__file__).parents[1]))
+from tools.notebooks import read
+from tools.times import times
+
 PICTURES = {"image/png": ".png", "image/svg+xml": ".svg", "image/jpeg": ".jpeg"}
-TIME = re.compile(r"\*\*Time:?\*\*:? about (\w+) (minute|hour)s?\b")
-NUMBERS = {"an": 1, "one": 1, "two": 2, "three": 3}
 
 
 @cache
@@ -23,44 +26,47 @@ def read_notebook(path):
     return json.loads(path.read_text("utf-8"))
 
 
-def minutes(notebook):
-    """Return how many minutes a chapter takes, as its head says.
-
-    Raises
-    ------
-    ValueError
-        If the chapter's first cell states no time.
-    """
-    head = "".join(notebook["cells"][0]["source"])
-    stated = TIME.search(head)
-    if stated is None or not (stated[1].isdigit() or stated[1] in NUMBERS):
-        raise ValueError(
-            'the first cell has to say "**Time:** about 75 minutes" (or "an hour", '
-            '"two hours"), and says nothing of that form'
-        )
-    number = int(NUMBERS.get(stated[1], stated[1]))
-    return number * 60 if stated[2] == "hour" else number
+@cache
+def chapter_times(path):
+    """Return how many minutes the chapter in a file takes."""
+    return times(read(path))
 
 
 class Time(SphinxRole):
-    """The time that chapters take, added up: ``{time}`chapters/*```."""
+    """The time that chapters take, added up: ``{time}`chapters/*```.
+
+    It is that of a first reading; ``{time-with-everything}`` adds the exercises and
+    what is deeper.
+    """
+
+    def __init__(self, part):
+        super().__init__()
+        self.part = part
 
     def run(self):
-        """Read the heads of the chapters, so that no page repeats what they say."""
+        """Compute it from the chapters, so that no page repeats what they say."""
         paths = sorted(Path(self.env.srcdir).glob(f"{self.text}.ipynb"))
         try:
             if not paths:
                 raise ValueError(f"no notebook is called {self.text}.ipynb")
-            total = sum(minutes(read_notebook(path)) for path in paths)
+            total = sum(getattr(chapter_times(path), self.part) for path in paths)
         except ValueError as error:
             message = self.inliner.reporter.error(
-                f"{{time}}`{self.text}`: {error}", line=self.lineno
+                f"{{{self.name}}}`{self.text}`: {error}", line=self.lineno
             )
             return [], [message]
         for path in paths:
             self.env.note_dependency(str(path))
         short = f"{total} min" if total < 120 else f"{total / 60:.0f} h"
         return [nodes.Text(short.replace(" ", "\N{NO-BREAK SPACE}"))], []
+
+
+class ContinueReading(SphinxDirective):
+    """A link to the section where the reader goes on, once there is one."""
+
+    def run(self):
+        """Leave the words to the template: they are the site's, not the page's."""
+        return [page_part(template="continue.html", values={})]
 
 
 class ChapterFigure(Figure, SphinxDirective):
@@ -108,5 +114,7 @@ class ChapterFigure(Figure, SphinxDirective):
 def setup(app):
     """Register the directive and the role."""
     app.add_directive("chapter-figure", ChapterFigure)
-    app.add_role("time", Time())
+    app.add_directive("continue-reading", ContinueReading)
+    app.add_role("time", Time("core"))
+    app.add_role("time-with-everything", Time("everything"))
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,93 +1,201 @@
-// Which chapters the reader has finished. Kept in this browser and nowhere else.
-// Loaded in the head and called where its elements stand: nothing changes after it was
-// painted.
+// How far the reader is: sections, exercises and chapters to tick, and where to go on.
+// Loaded in the head, after `courseMemory` and the list `courseSections`, and called
+// where its elements stand: nothing changes after it was painted.
 
 const readingProgress = (() => {
-  const KEY = "first-tensor:finished";
+  const memory = courseMemory;
+  const {topic} = document.documentElement.dataset;
+  const here = courseSections.find((chapter) => chapter.topic === topic);
   const marks = document.head.appendChild(document.createElement("style"));
   const painters = [];
 
-  // Where a browser keeps nothing, the marks last as long as the page.
-  let kept = "[]";
-  function load() {
-    try {
-      kept = localStorage.getItem(KEY) ?? "[]";
-    } catch {}
-    try {
-      const names = JSON.parse(kept);
-      const isName = (name) => typeof name === "string";
-      return new Set(Array.isArray(names) ? names.filter(isName) : []);
-    } catch {
-      return new Set();
-    }
+  const isFinished = (chapter) => memory.get("chapter", chapter.topic) === true;
+  const exercisesDone = (chapter, {exercises}) =>
+    exercises.filter((cell) => memory.get("exercise", `${chapter.topic}/${cell}`)).length;
+  const isDone = (chapter, section) =>
+    section.exercises
+      ? exercisesDone(chapter, section) === section.exercises.length
+      : memory.get("section", `${chapter.topic}/${section.cell}`) === true;
+
+  // What a first reading goes through; exercises have their own count.
+  const core = (chapter) =>
+    chapter.sections.filter(({deeper, exercises}) => !deeper && !exercises);
+  const coreDone = (chapter) =>
+    core(chapter).filter((section) => isDone(chapter, section)).length;
+
+  // Ticks and counts are a style sheet: it holds for links that are not there yet.
+  const mark = (links, text, quiet) =>
+    `:is(${links})::after { content: " ${text}"; content: " ${text}" / " ${text}"; ` +
+    `${quiet ? "font-size: 0.85em; color: var(--pst-color-text-muted);" : ""} }\n`;
+
+  function chapterMark(chapter) {
+    const file = CSS.escape(`${chapter.page.split("/").pop()}.html`).replaceAll("\\.", ".");
+    // The sidebar links to the page itself as "#".
+    const places = [`a[href$="${file}"]`];
+    if (chapter === here) places.push('.current > a[href="#"]');
+    const links = `:is(.bd-links, .learning-path) :is(${places})`;
+    if (isFinished(chapter)) return mark(links, "✓");
+    const done = coreDone(chapter);
+    return done ? mark(links, `${done}/${core(chapter).length}`, true) : "";
   }
 
-  function store(finished) {
-    kept = JSON.stringify([...finished].sort());
-    try {
-      localStorage.setItem(KEY, kept);
-    } catch {}
-    paint();
-  }
-
-  // Ticks are a style sheet: it holds for links that are not there yet. The sidebar links
-  // to the page itself as "#".
-  function paintMarks(finished) {
-    const here = location.pathname;
-    const links = [...finished].flatMap((name) => {
-      const file = CSS.escape(`${name.split("/").pop()}.html`).replaceAll("\\.", ".");
-      const places = [`a[href$="${file}"]`];
-      if (here.endsWith(`/${name}.html`)) places.push('.current > a[href="#"]');
-      return places;
-    });
-    marks.textContent = links.length
-      ? `:is(.bd-links, .learning-path) :is(${links})::after {
-           content: " ✓"; content: " ✓" / " ✓"; }`
-      : "";
+  function sectionMark(section) {
+    const links = `.bd-sidebar-secondary a[href="#${CSS.escape(section.anchor)}"]`;
+    if (isDone(here, section)) return mark(links, "✓");
+    const done = section.exercises ? exercisesDone(here, section) : 0;
+    return done ? mark(links, `${done}/${section.exercises.length}`, true) : "";
   }
 
   function paint() {
-    const finished = load();
-    paintMarks(finished);
-    for (const painter of painters) painter(finished);
+    marks.textContent = [
+      ...courseSections.map(chapterMark),
+      ...(here?.sections.map(sectionMark) ?? []),
+    ].join("");
+    for (const painter of painters) painter();
   }
 
   function add(painter) {
     painters.push(painter);
-    painter(load());
+    painter();
   }
 
-  function watch(name, element) {
+  // A box to tick: a section, an exercise or a chapter.
+  function fill(element) {
     const box = element.querySelector("input");
-    add((finished) => (box.checked = finished.has(name)));
+    const {kind, key} = box.dataset;
+    add(() => (box.checked = memory.get(kind, key) === true));
     box.addEventListener("change", () => {
-      const finished = load();
-      if (box.checked) finished.add(name);
-      else finished.delete(name);
-      store(finished);
+      if (box.checked) memory.set(kind, key, true);
+      else memory.remove(kind, key);
     });
   }
 
-  function show(element) {
-    const names = element.dataset.chapters.split(" ");
-    const [text, bar, button] = element.children;
-    add((finished) => {
-      bar.value = names.filter((name) => finished.has(name)).length;
-      text.textContent = element.dataset.text
-        .replace("{finished}", bar.value)
-        .replace("{all}", bar.max);
-      button.hidden = finished.size === 0;
+  // A section is done when all its guesses and answers are given, a chapter when all
+  // sections of its core are done. Either is ticked at that moment only: what a reader
+  // unticks stays so.
+  const questions = (section) => [
+    ...(document
+      .getElementById(section.anchor)
+      ?.querySelectorAll("[data-prediction], [data-question]") ?? []),
+  ];
+  const isAnswered = ({dataset}) =>
+    "prediction" in dataset
+      ? memory.get("prediction", dataset.prediction) !== undefined
+      : memory.get("question", dataset.question) !== undefined;
+  const answered = () =>
+    here.sections.filter((section) => {
+      const asked = questions(section);
+      return !section.exercises && asked.length && asked.every(isAnswered);
     });
-    button.addEventListener("click", () => {
-      if (!confirm(element.dataset.question)) return;
-      store(new Set());
+  const isWhole = () => coreDone(here) === core(here).length;
+  let before = [];
+  let wasWhole = here && isWhole();
+
+  function settle() {
+    const now = answered();
+    const fresh = now.filter((section) => !before.includes(section));
+    before = now;
+    for (const {cell} of fresh) memory.set("section", `${here.topic}/${cell}`, true);
+    const isNew = isWhole() && !wasWhole;
+    wasWhole = isWhole();
+    if (isNew) memory.set("chapter", here.topic, true);
+  }
+
+  // The next section of the core after the last one that is done, else one left out, in
+  // the chapter last visited; if that is finished, in the next one that is not.
+  function next() {
+    const last = memory.get("place", "last");
+    const at = courseSections.findIndex((chapter) => chapter.topic === last);
+    if (at < 0) return undefined;
+    for (const chapter of courseSections.slice(at)) {
+      if (isFinished(chapter)) continue;
+      const done = (section) => isDone(chapter, section);
+      const after = chapter.sections.findLastIndex(done);
+      const isOpen = (section) => !section.deeper && !done(section);
+      const section =
+        chapter.sections.slice(after + 1).find(isOpen) ?? chapter.sections.find(isOpen);
+      if (section) return {page: chapter.page, ...section};
+    }
+    return undefined;
+  }
+
+  function lead(element) {
+    const [link] = element.children;
+    add(() => {
+      const section = next();
+      element.hidden = section === undefined;
+      if (element.hidden) return;
+      link.textContent = element.dataset.text.replace("{section}", () => section.title);
+      link.href = `${section.page}.html#${section.anchor}`;
+    });
+  }
+
+  function save(name) {
+    const text = JSON.stringify(memory.exported(), null, 1);
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], {type: "application/json"}));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  }
+
+  // The reader's progress as a whole, in the sidebar.
+  function show(element) {
+    const {dataset} = element;
+    const [text, note] = element.querySelectorAll("[role=status]");
+    const bar = element.querySelector("progress");
+    const input = element.querySelector("input");
+    const button = (act) => element.querySelector(`[data-act=${act}]`);
+    const say = (words, file) =>
+      (note.textContent = dataset[words].replace("{file}", () => file));
+    const isEmpty = () =>
+      Object.entries(memory.exported()).every(
+        ([kind, entries]) => kind === "place" || !Object.keys(entries).length,
+      );
+
+    add(() => {
+      const finished = courseSections.filter(isFinished);
+      const begun = courseSections.filter((chapter) => !isFinished(chapter));
+      const parts = begun.map((chapter) => coreDone(chapter) / (core(chapter).length || 1));
+      bar.value = parts.reduce((sum, part) => sum + part, finished.length);
+      const words = dataset.text
+        .replace("{finished}", finished.length)
+        .replace("{all}", bar.max);
+      if (text.textContent !== words) text.textContent = words; // it is read aloud
+      button("save").hidden = button("forget").hidden = isEmpty();
+    });
+    button("save").addEventListener("click", () => {
+      save(dataset.file);
+      say("saved", dataset.file);
+    });
+    button("load").addEventListener("click", () => input.click());
+    input.addEventListener("change", async () => {
+      const [file] = input.files;
+      if (!file) return;
+      try {
+        memory.imported(JSON.parse(await file.text()));
+        say("loaded");
+      } catch {
+        say("refused", file.name);
+      }
+      input.value = ""; // the same file can be chosen again
+    });
+    button("forget").addEventListener("click", () => {
+      if (!confirm(dataset.question)) return;
+      memory.clear();
+      note.textContent = "";
       element.focus(); // the button is gone
     });
   }
 
-  // Another tab may have changed it, also while this page was out of sight.
-  addEventListener("storage", paint);
-  addEventListener("pageshow", paint);
+  if (here && memory.get("place", "last") !== topic) memory.set("place", "last", topic);
+  addEventListener("DOMContentLoaded", () => {
+    if (here) before = answered();
+  });
+  memory.watch(() => {
+    if (here) settle();
+    paint();
+  });
   paint();
-  return {watch, show};
+  return {fill, lead, show};
 })();

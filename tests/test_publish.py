@@ -29,6 +29,8 @@ from PIL import Image
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from tools import release
+from tools.notebooks import read as read_notebook
+from tools.times import times
 
 ROOT = Path(__file__).parent.parent
 PAGES = list(parse_toc_yaml(ROOT / "_toc.yml"))
@@ -36,8 +38,6 @@ CHAPTERS = [name for name in PAGES if name.startswith("chapters/")]
 CHAPTER, OTHER = CHAPTERS[1], CHAPTERS[0]
 LOOKS = [(width, mode) for width in (360, 1280) for mode in ("light", "dark")]
 ADDRESS = "https://someone.github.io/first-tensor"
-KEY = "first-tensor:finished"
-TIMES = {"one hour": 60, "an hour": 60, "two hours": 120, "three hours": 180}
 
 
 @cache
@@ -131,11 +131,8 @@ def test_path_lists_every_chapter_with_its_time(site):
     assert links == CHAPTERS
     total = 0
     for item, name in zip(items, CHAPTERS, strict=True):
-        page = read(site / f"{name}.html")
-        assert item.a.get_text() == title(page)
-        text = page.article.get_text()
-        stated = re.search(r"Time:? *about (\w+ (?:minutes|hours?))", text)[1]
-        expected = TIMES.get(stated) or int(stated.split()[0])
+        assert item.a.get_text() == title(read(site / f"{name}.html"))
+        expected = times(read_notebook(ROOT / f"{name}.ipynb")).core
         number, unit = re.search(r"\((\d+)\s(min|h)\)", item.get_text()).groups()
         assert int(number) * (60 if unit == "h" else 1) == expected
         total += expected
@@ -144,140 +141,20 @@ def test_path_lists_every_chapter_with_its_time(site):
 
 
 @pytest.mark.parametrize(
-    ("index", "head", "message"),
+    ("index", "message"),
     [
-        ("{time}`chapters/one`", "about an eternity", "the first cell has to say"),
-        ("{time}`chapters/none`", "**Time:** about an hour", "no notebook is called"),
-        (
-            ":::{chapter-figure} chapters/one.ipynb#none\n:::",
-            "**Time:** about an hour",
-            "no cell of that id",
-        ),
+        ("{time}`chapters/none`", "no notebook is called"),
+        (":::{chapter-figure} chapters/one.ipynb#none\n:::", "no cell of that id"),
     ],
 )
 def test_what_is_not_there_fails_the_build(
-    build, small_source, tmp_path, index, head, message
+    build, small_source, tmp_path, index, message
 ):
     source = tmp_path / "book"
     shutil.copytree(small_source, source)
     (source / "index.md").write_text(f"# Small\n\n{index}\n")
-    file = source / "chapters" / "one.ipynb"
-    file.write_text(file.read_text().replace("**Time:** about 75 minutes", head))
     with pytest.raises(AssertionError, match=message):
         build(source, tmp_path / "built")
-
-
-def state(page):
-    """Return what a page says about progress: text, bar, box and ticks."""
-    return page.evaluate(
-        """() => {
-          const ticked = [...document.querySelectorAll(".bd-links a, .learning-path a")]
-            .filter((a) => getComputedStyle(a, "::after").content.includes("✓"));
-          return {
-            text: document.querySelector(".reading-progress p")?.textContent,
-            bar: document.querySelector(".reading-progress progress")?.value,
-            box: document.querySelector(".chapter-finished input")?.checked,
-            ticks: ticked.map((a) => a.href.split("#")[0]),
-          };
-        }"""
-    )
-
-
-@pytest.mark.parametrize("served", [True, False], ids=["server", "file"])
-def test_progress_is_kept_and_can_be_forgotten(page, serve, site, served):
-    base = serve(site) if served else site.as_uri()
-    chapter = f"{base}/{CHAPTER}.html"
-    errors = []
-    page.on("pageerror", lambda error: errors.append(error))
-    page.goto(chapter)
-    none = f"0 of {len(CHAPTERS)} chapters finished"
-    one = f"1 of {len(CHAPTERS)} chapters finished"
-    start_over = page.get_by_role("button", name="Start over")
-    assert state(page) == {"text": none, "bar": 0, "box": False, "ticks": []}
-    assert not start_over.is_visible()
-
-    box = page.get_by_role("checkbox", name="I have finished this chapter")
-    box.focus()
-    page.keyboard.press("Space")
-    assert state(page) == {"text": one, "bar": 1, "box": True, "ticks": [chapter]}
-    page.reload()
-    assert state(page) == {"text": one, "bar": 1, "box": True, "ticks": [chapter]}
-    page.goto(f"{base}/{OTHER}.html")
-    assert state(page) == {"text": one, "bar": 1, "box": False, "ticks": [chapter]}
-    page.goto(f"{base}/index.html")
-    assert state(page) == {"text": one, "bar": 1, "box": None, "ticks": [chapter] * 2}
-    assert page.get_by_role("progressbar", name=one).count() == 1
-
-    page.once("dialog", lambda dialog: dialog.dismiss())
-    start_over.press("Enter")
-    assert state(page)["bar"] == 1
-    page.once("dialog", lambda dialog: dialog.accept())
-    start_over.press("Enter")
-    assert state(page) == {"text": none, "bar": 0, "box": None, "ticks": []}
-    assert page.evaluate("document.activeElement.className").startswith("reading-prog")
-    page.goto(chapter)
-    assert state(page)["box"] is False
-    page.get_by_role("checkbox").press("Space")
-    page.get_by_role("checkbox").press("Space")
-    assert state(page)["bar"] == 0
-    assert not errors
-
-
-def test_progress_is_painted_with_the_page(page, serve, site):
-    page.add_init_script(
-        """
-        document.addEventListener("readystatechange", () => {
-          if (document.readyState !== "interactive") return;
-          window.early = [
-            document.querySelector(".reading-progress p").textContent,
-            document.querySelector(".chapter-finished input").checked,
-            getComputedStyle(
-              document.querySelector(".bd-links .current > a"), "::after").content,
-          ];
-        });
-        """
-    )
-    page.goto(f"{serve(site)}/{CHAPTER}.html")
-    page.get_by_role("checkbox").check()
-    page.reload()
-    text, checked, tick = page.evaluate("window.early")
-    assert text.startswith("1 of")
-    assert checked
-    assert "✓" in tick
-
-
-@pytest.mark.parametrize("stored", ["{", "7", "null", "[5]", '["chapters/gone"]'])
-def test_progress_survives_what_it_cannot_read(page, serve, site, stored):
-    errors = []
-    page.on("pageerror", lambda error: errors.append(error))
-    page.goto(f"{serve(site)}/{CHAPTER}.html")
-    page.evaluate("([key, value]) => localStorage.setItem(key, value)", [KEY, stored])
-    page.reload()
-    assert state(page)["bar"] == 0
-    page.get_by_role("checkbox").check()
-    assert state(page)["bar"] == 1
-    assert not errors
-
-
-def test_page_works_where_a_browser_keeps_nothing(page, serve, site):
-    # Reading the property itself raises an error where storage is forbidden.
-    page.add_init_script(
-        """Object.defineProperty(window, "localStorage", {
-          get() { throw new DOMException("forbidden", "SecurityError"); }
-        });"""
-    )
-    page.goto(f"{serve(site)}/{CHAPTER}.html")
-    assert page.evaluate("document.documentElement.dataset.theme") == "light"
-    page.get_by_role("checkbox").check()
-    assert state(page)["bar"] == 1
-
-
-def test_progress_reaches_other_tabs(page, serve, site):
-    page.goto(f"{serve(site)}/index.html")
-    other = page.context.new_page()
-    other.goto(f"{serve(site)}/{CHAPTER}.html")
-    other.get_by_role("checkbox").check()
-    page.wait_for_function("document.querySelector('progress').value === 1")
 
 
 def test_neighbours_are_linked_by_title(site):
