@@ -21,7 +21,7 @@ VALIDATE = $(BIN)/pytest --nbval -n $(WORKERS) --dist loadfile --no-loadscope-re
 LANE = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n 2 --dist worksteal --random-order-bucket=global
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab test changed offline fresh status threads seeds twice alone accelerator versions execute lint format gettext release requirements clean
+.PHONY: help book serve lab test changed offline fresh status threads seeds twice alone accelerator versions execute times lint format gettext release requirements clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -86,6 +86,9 @@ versions: $(INSTALLED)  ## other versions of torch and Python; writes appendix/v
 
 execute: $(INSTALLED)  ## run chapters and store their outputs; CHAPTER=chapters/05_workflow.ipynb for one
 	$(BIN)/python -m tools.execute $(CHAPTER)
+
+times: $(INSTALLED)  ## write how long chapters take into their heads
+	$(BIN)/python -m tools.times
 
 lint: $(INSTALLED)  ## check the style of all code
 	$(BIN)/ruff check .
