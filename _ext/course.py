@@ -13,7 +13,6 @@ from zlib import crc32
 
 from docutils import nodes
 from sphinx.errors import ExtensionError
-from sphinx.ext.mathjax import html_visit_displaymath, html_visit_math
 from sphinx.transforms import SphinxTransform
 from sphinx.util.images import get_image_size
 from sphinx_exercise.nodes import exercise_subtitle
@@ -65,6 +64,8 @@ def configure(app, config):
     ``COURSE_REPOSITORY_BRANCH`` names the branch that they open, ``main`` if unset.
     """
     config.html_static_path.append(str(Path(app.srcdir, "_vendor")))
+    # Formulas are set by now (`formulas.py`): their script stays here.
+    config.exclude_patterns.append("katex/*.js")
     config.html_css_files += ["katex/katex.min.css", "icons/icons.css"]
 
     url = os.environ.get("COURSE_REPOSITORY_URL", "").rstrip("/")
@@ -128,7 +129,7 @@ def leave_tab_stops(app, error):
 
 
 def choose_assets(app, pagename, templatename, context, doctree):
-    """Load one style sheet, KaTeX where there is a formula, thebe nowhere."""
+    """Load one style sheet, and thebe nowhere."""
     # In place: the lists are the builder's own, which add_css_file appends to.
     context["script_files"][:] = [
         script
@@ -144,10 +145,6 @@ def choose_assets(app, pagename, templatename, context, doctree):
     files = (Path(app.outdir, "_static", name) for name in app.builder.course_styles)
     known = b"".join(file.read_bytes() for file in files if file.exists())
     context["styles_version"] = f"{crc32(known):08x}"
-    # Not the domain's own method, which counts the pages below in the contents too.
-    if app.env.domaindata["math"]["has_equations"].get(pagename):
-        app.add_js_file("katex/katex.min.js", loading_method="defer")
-        app.add_js_file("katex/auto-render.min.js", loading_method="defer")
     # Scripts run once the page has been read, so that none keeps it from being shown,
     # less those that scripts within the page call. The search page calls them all.
     if pagename != "search":
@@ -212,11 +209,7 @@ class ExerciseTitles(SphinxTransform):
 
 
 def setup(app):
-    """Register the hooks and the math renderer (`html_math_renderer: katex`)."""
-    # Sphinx's own markup: \(...\) and \[...\] in elements of class "math".
-    app.add_html_math_renderer(
-        "katex", (html_visit_math, None), (html_visit_displaymath, None)
-    )
+    """Register the hooks."""
     app.add_transform(ExerciseTitles)
     app.connect("config-inited", configure)
     app.connect("html-page-context", choose_assets, priority=900)

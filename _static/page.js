@@ -1,20 +1,4 @@
-// What a long page does bit by bit, so that it answers while it is still at work.
-
 addEventListener("DOMContentLoaded", () => {
-  // Sphinx has told formulas from prose: only its elements are searched for \( and \[.
-  const formulas = [...document.querySelectorAll(".math")].reverse();
-  const setNext = () => renderMathInElement(formulas.pop(), {throwOnError: false});
-
-  function setSome() {
-    const end = performance.now() + 10;
-    while (formulas.length && performance.now() < end) setNext();
-    if (formulas.length) setTimeout(setSome);
-  }
-  setSome();
-  addEventListener("beforeprint", () => {
-    while (formulas.length) setNext();
-  });
-
   // What turns out wider or higher than its box scrolls: the keyboard has to reach it.
   // Nothing is told of boxes in sections that are not laid out yet (course.css).
   const boxes = document.querySelectorAll(

@@ -30,6 +30,15 @@ document.addEventListener("DOMContentLoaded", () => {
   const escaped = (text) =>
     text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
+  // What stands around a hit: of a formula, what was typed, and that once.
+  const toText = Search.htmlToText;
+  Search.htmlToText = (html, anchor) => {
+    const page = new DOMParser().parseFromString(html, "text/html");
+    for (const formula of page.querySelectorAll(".katex"))
+      formula.replaceWith(formula.querySelector("annotation").textContent);
+    return toText(page.documentElement.outerHTML, anchor);
+  };
+
   const search = Search._performSearch;
   Search._performSearch = (query, ...terms) => {
     const {alltitles, docnames, filenames, titles} = Search._index;

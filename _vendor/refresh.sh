@@ -19,7 +19,6 @@ dist=$work/node_modules/katex/dist
 rm -rf katex
 mkdir -p katex/fonts
 cp "$work/node_modules/katex/LICENSE" "$dist/katex.min.js" katex/
-cp "$dist/contrib/auto-render.min.js" katex/
 cp "$dist"/fonts/*.woff2 katex/fonts/
 sed 's/,url([^)]*\.woff) format("woff"),url([^)]*\.ttf) format("truetype")//g' \
   "$dist/katex.min.css" >katex/katex.min.css

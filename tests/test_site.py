@@ -70,17 +70,8 @@ async () => {
       problems.push(`level skipped before: ${headings[i].textContent}`);
   });
 
-  const formulas = [...document.querySelectorAll(".math")];
-  const isSet = (formula) => formula.querySelector(".katex") !== null;
-  const countUnset = () => formulas.filter((formula) => !isSet(formula)).length;
-  // They are set in portions (page.js), each of which is due earlier than this timer:
-  // however slow the machine is, another one has come, or none will.
-  for (let unset = Infinity; countUnset() && countUnset() < unset; ) {
-    unset = countUnset();
-    await new Promise((done) => setTimeout(done, 50));
-  }
-  for (const formula of formulas) {
-    if (!isSet(formula) || formula.querySelector(".katex-error"))
+  for (const formula of document.querySelectorAll(".math")) {
+    if (!formula.querySelector(".katex") || formula.querySelector(".katex-error"))
       problems.push(`not typeset: ${formula.textContent}`);
   }
   return problems;
@@ -219,7 +210,7 @@ NOT_REACHED = """
 # the sample, since the thousands of a chapter take it minutes.
 LEAVE_OUT_MORE_OF_THE_SAME = """
 () => {
-  for (const words of document.querySelectorAll(".highlight pre, .math"))
+  for (const words of document.querySelectorAll(".highlight pre, .katex-html"))
     words.textContent = words.textContent;
   const [, ...more] = document.querySelectorAll(".copybtn");
   for (const button of more) button.remove();
@@ -547,15 +538,6 @@ def test_long_page_is_laid_out_as_it_is_read(page, serve, site):
     # The browser returns to where the reader was, so all has its true height.
     page.reload()
     assert page.locator("#summary p").first.evaluate(is_laid_out)
-
-
-def test_print_waits_for_no_formula(page, serve, site):
-    page.add_init_script("window.setTimeout = () => 0")  # no later portion comes
-    page.goto(f"{serve(site)}/chapters/06_classification.html")
-    unset = page.locator(".math:not(:has(.katex))")
-    assert unset.count()
-    page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert not unset.count()
 
 
 def test_download_is_the_very_notebook(site, sample, sample_source):
