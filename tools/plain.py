@@ -13,6 +13,7 @@ published. Without them a link to a page that is no notebook becomes its text.
 """
 
 import argparse
+import json
 import os
 import posixpath
 import re
@@ -109,14 +110,14 @@ if importlib.util.find_spec("helpers") is None:
     get_the_course()
 '''
 CLONE = """\
-clone = ["git", "clone", "--quiet", "--depth", "1", {url!r}]
+clone = ["git", "clone", "--quiet", "--depth", "1", {url}]
 subprocess.run([*clone, str(course)], check=True)"""
 UNPACK = """\
 if not Path("first-tensor.zip").exists():
     raise FileNotFoundError(
-        "This notebook needs the course. The page "
-        {page!r}
-        " has it as a zip, first-tensor.zip: put it next to this notebook "
+        "This notebook needs the course. The page “Get the course”"
+        {page}
+        " has it as a zip: put first-tensor.zip next to this notebook "
         "(on Colab, drop it into the panel of files) and run this cell again."
     )
 shutil.unpack_archive("first-tensor.zip")"""
@@ -180,7 +181,10 @@ def heading_anchor(text):
 def names(cell):
     """Return the names that a code cell gives values, and the others that it uses."""
     python = TransformerManager().transform_cell(cell.source)
-    table = symtable.symtable(python, cell.id, "exec")
+    try:
+        table = symtable.symtable(python, cell.id, "exec")
+    except SyntaxError:  # shown on purpose
+        return set(), set()
     given = {
         symbol.get_name()
         for symbol in table.get_symbols()
@@ -346,8 +350,11 @@ class Course:
         file = (path.parent / unquote(href)).resolve()
         inside = file.relative_to(self.root.resolve()).as_posix()
         self.figures.add(inside)
-        if self.repository:  # Colab and Kaggle see no file but the notebook
+        # Colab and Kaggle see no file but the notebook.
+        if self.repository:
             return f"{self.repository}/raw/{BRANCH}/{inside}"
+        if self.site:
+            return f"{self.site}/_images/{file.name}"
         return href
 
     def inline(self, path, token):
@@ -495,7 +502,8 @@ class Course:
     def first_cells(self, path, notebook):
         """Return the two cells that say what a notebook needs, and get it."""
         inside = path.relative_to(self.root).as_posix()
-        shown = anchors(notebook)[0][0][1]
+        headings = (text for cell in anchors(notebook) for _, text, _ in cell)
+        shown = next(headings, path.stem)
         needs = NEEDS.format(
             gets=GETS if self.repository else ASKS,
             title=shown,
@@ -504,12 +512,13 @@ class Course:
         needs = needs if self.page(inside) else needs.replace(f"[{shown}]()", shown)
         if any("raises-exception" in tags(cell) for cell in notebook.cells):
             needs += FAILS
-        how = CLONE.format(url=self.repository)
+        how = CLONE.format(url=json.dumps(self.repository))
         if not self.repository:
-            page = self.page("get_the_course.md") or "“Get the course” of its site"
-            how = UNPACK.format(page=page)
+            page = self.page("get_the_course.md")
+            page = f" at {page}" if page else " of its site"
+            how = UNPACK.format(page=json.dumps(page, ensure_ascii=False))
         code = GET.replace("FETCH", textwrap.indent(how, " " * 8).lstrip())
-        get = nbformat.v4.new_code_cell(code, id="get-the-course")
+        get = nbformat.v4.new_code_cell(code.strip(), id="get-the-course")
         get.metadata.update(fold_marks())
         about = nbformat.v4.new_markdown_cell(needs.strip(), id="about-this-notebook")
         return [about, get]
