@@ -51,6 +51,9 @@ HELD = re.compile(r"U\+([0-9a-f]+)")
 # elements of a chapter.
 UNCOLOURED = re.compile(r'<span class="[npw]">([^<]*)</span>')
 
+# What sphinx-exercise calls the content of each exercise: an id stands once on a page.
+SHARED_ID = re.compile(r' id="(?:exercise|solution)-content"')
+
 # A header cell that heads nothing: the corner of a table.
 EMPTY_HEADER = re.compile(r"<th\b([^>]*)>(?:\s|&nbsp;|<p>\s*</p>)*</th>")
 
@@ -177,6 +180,7 @@ def mend_markup(app, pagename, templatename, context, doctree):
         body = PICTURE.sub(keep_place, context["body"])
         body = EMPTY_HEADER.sub(r"<td\1></td>", body)
         body = UNCOLOURED.sub(r"\1", body)
+        body = SHARED_ID.sub("", body)
         # MyST-NB hides the visible "Show code cell source" behind this name.
         context["body"] = body.replace(' aria-label="Toggle hidden content"', "")
 
@@ -187,6 +191,18 @@ def drop_unused(app, error):
         for pattern in NEVER_LOADED:
             for file in Path(app.outdir, "_static").glob(pattern):
                 file.unlink()
+
+
+class PlainAddresses(SphinxTransform):
+    """Take back what MyST escapes in addresses: each builder escapes for itself."""
+
+    default_priority = 900  # after sphinx.transforms.i18n.Locale
+
+    def apply(self, **kwargs):
+        """Let links with several parameters arrive."""
+        for link in self.document.findall(nodes.reference):
+            if "refuri" in link:
+                link["refuri"] = link["refuri"].replace("&amp;", "&")
 
 
 class ExerciseTitles(SphinxTransform):
@@ -211,6 +227,7 @@ class ExerciseTitles(SphinxTransform):
 def setup(app):
     """Register the hooks."""
     app.add_transform(ExerciseTitles)
+    app.add_transform(PlainAddresses)
     app.connect("config-inited", configure)
     app.connect("html-page-context", choose_assets, priority=900)
     app.connect("html-page-context", mend_markup)

@@ -85,7 +85,8 @@ def source(tmp_path_factory):
         nbf.new_code_cell(
             "latex()",
             outputs=[
-                nbf.new_output("display_data", {"text/latex": r"$\displaystyle z^3$"})
+                nbf.new_output("display_data", {"text/latex": r"$\displaystyle z^3$"}),
+                nbf.new_output("display_data", {"text/markdown": "**So** $q_4$"}),
             ],
         ),
     ]
@@ -152,8 +153,9 @@ def test_every_kind_of_place_may_hold_a_formula(book):
     assert [len(found) for found in lines] == [0, 2, 3]
     typed = [tag.get_text().strip() for tag in index.select("article annotation")]
     assert "x &= 1 < 2" in typed[5]
-    output = read(book / "long.html").select_one(".cell_output div.math annotation")
-    assert output.get_text() == r"\displaystyle z^3"
+    outputs = read(book / "long.html").select(".cell_output .math annotation")
+    typed = [output.get_text() for output in outputs]
+    assert typed == [r"\displaystyle z^3", "q_4"]
 
 
 def test_titles_hold_the_typed_formula_once(book):

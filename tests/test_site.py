@@ -70,6 +70,10 @@ async () => {
       problems.push(`level skipped before: ${headings[i].textContent}`);
   });
 
+  const ids = [...document.querySelectorAll("[id]")].map(({id}) => id);
+  const shared = new Set(ids.filter((id, i) => ids.indexOf(id) < i));
+  for (const id of shared) problems.push(`several elements have the id ${id}`);
+
   for (const formula of document.querySelectorAll(".math")) {
     if (!formula.querySelector(".katex") || formula.querySelector(".katex-error"))
       problems.push(`not typeset: ${formula.textContent}`);
@@ -112,6 +116,7 @@ def sample_source(tmp_path_factory):
             nbf.new_markdown_cell(
                 f"# One of each\n\nInline $x^2$.\n\n$$\n{wide}\n$$\n\n"
                 "Call `torch.use_deterministic_algorithms_and_more(True)`.\n\n"
+                "[Two parameters](https://example.org/#a=1&b=2)\n\n"
                 "| | bytes |\n|---|--:|\n| `int8` | 1 |\n\n"
                 "## A section\n\n:::{note}\nA note.\n:::\n\n"
                 "![Five steps in a circle.](../figures/training_loop.svg)\n\n"
@@ -310,6 +315,12 @@ def test_page_is_sound(contexts, serve, site, name, width):
     check(contexts(width), address, LEAVE_OUT_MORE_OF_THE_SAME, width > TABLET)
 
 
+def test_address_of_a_link_arrives(page, serve, sample):
+    page.goto(f"{serve(sample)}/chapters/sample.html")
+    link = page.get_by_role("link", name="Two parameters")
+    assert link.evaluate("link => link.href") == "https://example.org/#a=1&b=2"
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", SAMPLE_PAGES)
 def test_sample_is_sound(contexts, serve, sample, name, width):
@@ -321,7 +332,7 @@ def test_faults_are_found(contexts, serve, tmp_path):
         """<html lang="en"><title>bad</title><body><article>
         <h1>One</h1><h1>Two</h1><h3>Skipped</h3>
         <div style="width: 2000px">wide</div><img src="data:,"><img src="gone.png">
-        <span class="math">\\(x\\)</span>
+        <span class="math">\\(x\\)</span><i id="one"></i><i id="one"></i>
         <script src="https://cdn.example/x.js"></script>
         <script>console.error("oops"); undefinedFunction()</script>
         </article></body></html>"""
@@ -340,6 +351,7 @@ def test_faults_are_found(contexts, serve, tmp_path):
         "no place is kept for: ",
         "2 headings of level 1",
         "level skipped before: Skipped",
+        "several elements have the id one",
         "not typeset: ",
     ):
         assert any(fault in problem for problem in problems), fault
