@@ -20,7 +20,13 @@ from sphinx_exercise.nodes import exercise_subtitle
 # The start of a picture's tag, and the name of its file.
 PICTURE = re.compile(r'<img (?=[^>]*\bsrc="[^"]*\b_images/([^"/]+)")')
 
-AT_ONCE = ("documentation_options.js", "memory.js", "sections.js", "progress.js")
+AT_ONCE = (
+    "documentation_options.js",
+    "memory.js",
+    "sections.js",
+    "progress.js",
+    "reader.js",
+)
 
 # What the theme copies and no page of this site loads: icons as a script, fonts in a
 # form that no browser needs any more, source maps, and live code.
@@ -40,7 +46,7 @@ TAB_STOPS = re.compile(r'\["pre",[^]]*\]\.join\(", "\)')
 THEME_STYLES = ("styles/theme.css", "styles/pydata-sphinx-theme.css")
 # Ours, which Jupyter Book lists in the order of the file system. What holds on paper
 # comes last, over all that holds elsewhere.
-OWN_STYLES = ("course.css", "landing.css", "progress.css", "print.css")
+OWN_STYLES = ("course.css", "landing.css", "progress.css", "reader.css", "print.css")
 IMPORT = re.compile(r'@import "([^"]+)";')
 ADDRESS = re.compile(r"""url\((["']?)(?!data:|#|/|\w+:)([^"')]+)\1\)""")
 # The theme names two thousand icons; the font of this site (`_vendor/icons`) holds few.
