@@ -496,7 +496,7 @@ class Course:
                 continue
             parts.append(fence(cell.source, "python"))
             if text := printed(cell):
-                parts.append(fence(text, "text"))
+                parts += ["It prints:", fence(text, "text")]
         return details("Solution", "\n\n".join(parts))
 
     def first_cells(self, path, notebook):
