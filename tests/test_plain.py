@@ -5,6 +5,7 @@ import importlib.util
 import re
 import subprocess
 import zipfile
+from functools import cache
 from itertools import pairwise
 from urllib.parse import quote
 
@@ -98,17 +99,15 @@ def heading_texts(notebook):
 def broken(file, known):
     """List the links of a notebook in a folder that lead nowhere."""
     found = []
+    anchors_of = cache(lambda file: {*map(heading_anchor, heading_texts(known[file]))})
     for href in links(known[file]):
         if re.match(r"https?://", href):
             continue
         address, _, anchor = href.partition("#")
         target = (file.parent / address).resolve() if address else file
-        if not target.is_file():
+        there = anchors_of(target) | {""} if target.is_file() else set()
+        if quote(anchor, safe="%-.,:!?'*~") not in there:
             found.append(href)
-        elif anchor:
-            anchors = map(heading_anchor, heading_texts(known[target]))
-            if quote(anchor, safe="%-.,:!?'*~") not in set(anchors):
-                found.append(href)
     return found
 
 
