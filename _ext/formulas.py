@@ -43,6 +43,8 @@ def keep_end(markup):
     end is no such place (`course.css`).
     """
     before, base, last = markup.rpartition('<span class="katex-base">')
+    if not base:  # an empty formula
+        return markup
     ends = "</span></span>"  # of .katex-html and .katex
     last = last.removesuffix(ends)
     return f'{before}<span class="katex-end">{base}{last}</span>{ends}'
