@@ -312,6 +312,11 @@ class Course:
             return f"{self.repository}/blob/{self.branch}/{path}"
         return ""
 
+    def inside(self, path, address):
+        """Return the path in the course of what a notebook names."""
+        folder = path.parent.relative_to(self.root).as_posix()
+        return posixpath.normpath(posixpath.join(folder, address))
+
     def target(self, path, href):
         """Return where a link of a notebook leads in the plain flavour, or nothing.
 
@@ -323,9 +328,7 @@ class Course:
         if re.match(r"\w+:", href):
             return href
         address, _, fragment = unquote(href).partition("#")
-        inside = posixpath.normpath(
-            posixpath.join(path.parent.relative_to(self.root).as_posix(), address)
-        )
+        inside = self.inside(path, address)
         file = self.root / inside if address else path
         if file not in self.notebooks:
             if not file.is_file():
@@ -347,14 +350,13 @@ class Course:
 
     def picture(self, path, href):
         """Return where a drawing is found from the plain flavour."""
-        file = (path.parent / unquote(href)).resolve()
-        inside = file.relative_to(self.root.resolve()).as_posix()
+        inside = self.inside(path, unquote(href))
         self.figures.add(inside)
         # Colab and Kaggle see no file but the notebook.
         if self.repository:
             return f"{self.repository}/raw/{BRANCH}/{inside}"
         if self.site:
-            return f"{self.site}/_images/{file.name}"
+            return f"{self.site}/_images/{posixpath.basename(inside)}"
         return href
 
     def inline(self, path, token):
