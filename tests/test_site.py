@@ -16,6 +16,8 @@ from nbformat import read as read_notebook
 from nbformat import write as write_notebook
 from sphinx_external_toc.parsing import parse_toc_yaml
 
+from tools import plain
+
 ROOT = Path(__file__).parent.parent
 PAGES = [*parse_toc_yaml(ROOT / "_toc.yml"), "search", "genindex"]
 CHAPTERS = [name for name in PAGES if name.startswith("chapters/")]
@@ -552,17 +554,19 @@ def test_long_page_is_laid_out_as_it_is_read(page, serve, site):
     assert page.locator("#summary p").first.evaluate(is_laid_out)
 
 
-def test_download_is_the_very_notebook(site, sample, sample_source):
-    books = [(sample, sample_source, SAMPLE_PAGES, 1)]
-    books += [(site, ROOT, PAGES, len(CHAPTERS) + 1)]
-    for html, source, names, at_least in books:
+def test_download_is_the_plain_notebook(site, sample, sample_source):
+    books = [(sample, sample_source, REPOSITORY, SAMPLE_PAGES, 1)]
+    books += [(site, ROOT, "", PAGES, len(CHAPTERS) + 1)]
+    for html, source, repository, names, at_least in books:
+        course = plain.Course(source, repository)
         notebooks = [name for name in names if (source / f"{name}.ipynb").exists()]
         assert len(notebooks) >= at_least
         for name in notebooks:
             page = parsed(html / f"{name}.html")
             link = page.select_one(".dropdown-download-buttons a[href$='.ipynb']")
             offered = (html / name).parent / unquote(link["href"])
-            assert offered.read_bytes() == (source / f"{name}.ipynb").read_bytes()
+            made = course.written(source / f"{name}.ipynb")
+            assert offered.read_text("utf-8").rstrip() == nbf.writes(made).rstrip()
 
 
 def test_repository_buttons_appear_only_where_one_is_named(site, sample):
@@ -574,7 +578,9 @@ def test_repository_buttons_appear_only_where_one_is_named(site, sample):
     expected = {
         REPOSITORY,
         f"{REPOSITORY}/edit/main/{chapter}",
-        f"https://colab.research.google.com/github/someone/first-tensor/blob/main/{chapter}",
+        f"https://colab.research.google.com/github/someone/first-tensor/blob/notebooks/{chapter}",
+        f"{REPOSITORY}/blob/notebooks/{chapter}",
+        f"https://kaggle.com/kernels/welcome?src={REPOSITORY}/blob/notebooks/{chapter}",
         f"https://mybinder.org/v2/gh/someone/first-tensor/main?urlpath=lab/tree/{chapter}",
     }
     found = links(sample / "chapters" / "sample.html")
