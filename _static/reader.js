@@ -19,6 +19,14 @@
   curtain.textContent = `@media screen {
     .answer:not(#none${shown.join("")}) { display: none; } }`;
 
+  // A screen reader says what changes here: nothing that stays is written again.
+  function tell(element, ...parts) {
+    const fresh = document.createElement("span");
+    fresh.append(...parts);
+    if (fresh.innerHTML !== element.innerHTML)
+      element.replaceChildren(...fresh.childNodes);
+  }
+
   function pose(box) {
     const key = box.dataset.prediction;
     const answers = all(`[data-answer="${key}"]`);
@@ -66,13 +74,13 @@
       again.hidden = !kept;
       note.hidden = !kept && found.has(key);
       note.classList.toggle("answered", Boolean(kept));
-      if (!kept) return said.replaceChildren(waiting);
+      if (!kept) return tell(said, waiting);
       const guess = document.createElement("strong");
       if (chosen) guess.append(...chosen.cloneNode(true).childNodes);
       else guess.append(kept.guess ?? "");
       const words = guess.textContent ? note.dataset.guessed : note.dataset.shown;
       const [before, after = ""] = words.split("{guess}");
-      said.replaceChildren(before, ...(guess.textContent ? [guess] : []), after);
+      tell(said, before, ...(guess.textContent ? [guess] : []), after);
     });
   }
 
@@ -109,7 +117,7 @@
         .replace("{answered}", kept.length)
         .replace("{all}", keys.length)
         .replace("{right}", kept.filter(({right}) => right).length);
-      if (said.textContent !== text) said.textContent = text;
+      tell(said, text);
       again.hidden = !kept.length;
     });
   }
@@ -122,6 +130,8 @@
     paint();
     curtain.remove();
     courseMemory.watch(paint);
+    for (const said of all(":is(.guess-note, .score) > span"))
+      said.setAttribute("role", "status");
 
     // Search within the page finds what waits for a guess, and links lead there.
     function uncover(target) {
