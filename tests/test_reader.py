@@ -37,20 +37,10 @@ VERDICT = re.compile(r"\A(:class-container: right\n)?(Yes|No)\b[.,]", re.M)
 UNCONVERTED = {
     "proof": """
         setup tensors tensor_operations classification classes_and_metrics
-        computer_vision convolutional_networks cifar10 custom_datasets
-        improving_a_model fastai_in_practice
+        computer_vision convolutional_networks cifar10 fastai_in_practice
     """,
-    "predictions": """
-        setup tensors tensor_operations autograd classification classes_and_metrics
-        computer_vision cifar10 first_fastai_model fastai_under_the_hood
-        fastai_in_practice lightning
-    """,
-    "questions": """
-        setup tensors tensor_operations autograd classification classes_and_metrics
-        computer_vision convolutional_networks cifar10 custom_datasets
-        improving_a_model first_fastai_model fastai_under_the_hood fastai_in_practice
-        lightning four_ways
-    """,
+    "predictions": "classes_and_metrics",
+    "questions": "",
 }
 
 
