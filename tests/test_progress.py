@@ -294,14 +294,23 @@ def test_progress_moves_as_a_file(page, browser, serve, book, errors, tmp_path, 
     saving.value.save_as(file)
     assert file.name == "first-tensor-progress.json"
     assert json.loads(file.read_text("utf-8")) == stored(page)
-    told = page.locator(".reading-progress details [role=status]")
-    assert told.inner_text() == "Saved as first-tensor-progress.json."
+    told = ".reading-progress details [role=status]"
+    assert page.locator(told).inner_text() == "Saved as first-tensor-progress.json."
 
     context = browser.new_context()
     new = context.new_page()
     new.goto(f"{base}/chapters/02_second.html")
     box(new, "second/go-on").check()
     new.get_by_text("Save, move or start over").click()
+
+    def load(file):
+        new.evaluate("told => document.querySelector(told).textContent = ''", told)
+        with new.expect_file_chooser() as choosing:
+            new.get_by_role("button", name="Load a file").press("Enter")
+        choosing.value.set_files(file)
+        answer = "told => document.querySelector(told).textContent"
+        return new.wait_for_function(answer, arg=told).json_value()
+
     before = stored(new)
     for wrong in (
         "{",
@@ -313,20 +322,12 @@ def test_progress_moves_as_a_file(page, browser, serve, book, errors, tmp_path, 
     ):
         bad = tmp_path / "other.json"
         bad.write_text(wrong)
-        with new.expect_file_chooser() as choosing:
-            new.get_by_role("button", name="Load a file").press("Enter")
-        choosing.value.set_files(bad)
-        new.get_by_text("other.json is not a file that this page has saved").wait_for()
-        assert stored(new) == before
-        new.evaluate(
-            "document.querySelector('.reading-progress details [role=status]')"
-            ".textContent = ''"
+        refused = (
+            "other.json is not a file that this page has saved. Nothing was changed."
         )
-    with new.expect_file_chooser() as choosing:
-        new.get_by_role("button", name="Load a file").press("Enter")
-    choosing.value.set_files(file)
-    new.get_by_text("Loaded.").wait_for()
-    # What was done here is still there.
+        assert load(bad) == refused
+        assert stored(new) == before
+    assert load(file) == "Loaded. What you had done here is still there."
     assert set(stored(new)["section"]) == {"first/begin", "second/go-on"}
     assert state(new)["chapters"] == {"01_first": "1/3", "": "✓"}
     context.close()
