@@ -590,12 +590,6 @@ def test_repository_buttons_appear_only_where_one_is_named(site, sample):
         assert not [link for link in links(site / f"{name}.html") if "://" in link]
 
 
-def test_whole_course_can_be_translated(build, tmp_path):
-    built = build(ROOT, tmp_path, "--builder", "custom", "--custom-builder", "gettext")
-    for name in parse_toc_yaml(ROOT / "_toc.yml"):
-        assert (built / "gettext" / f"{name}.pot").is_file()
-
-
 def test_prose_is_translated_and_code_is_not(build, sample_source, tmp_path):
     options = ("--builder", "custom", "--custom-builder", "gettext")
     built = build(sample_source, tmp_path, *options)
