@@ -105,8 +105,8 @@ def broken(file, known):
             continue
         address, _, anchor = href.partition("#")
         target = (file.parent / address).resolve() if address else file
-        there = anchors_of(target) | {""} if target.is_file() else set()
-        if quote(anchor, safe="%-.,:!?'*~") not in there:
+        named = anchors_of(target) if anchor else {""}
+        if not target.is_file() or quote(anchor, safe="%-.,:!?'*~") not in named:
             found.append(href)
     return found
 
@@ -431,7 +431,7 @@ def test_nothing_is_fetched_where_the_course_is(course, monkeypatch):
     get(course)
 
 
-@pytest.mark.parametrize("name", ["04_autograd", "16_lightning"])
+@pytest.mark.parametrize("name", ["02_tensors", "11_custom_datasets"])
 def test_runs_in_a_folder_of_its_own(name, folder, tmp_path):
     file = folder / "chapters" / f"{name}.ipynb"
     made = nbformat.read(file, nbformat.NO_CONVERT)

@@ -41,7 +41,6 @@ TARGET = re.compile(r"^\(([\w-]+)\)=\n+#+ (.+)$", re.M)
 # Boxes, and what heads them unless they bring a title.
 BOXES = {"note": "Note", "tip": "Tip", "warning": "Warning"}
 WITH_TEXT = ("link_open", "image", "myst_role")
-PREDICT = "Predict, then run"
 # What is folded on the site: Colab shows these titles in place of the code.
 FOLDED = {"proof": "Checked", "hide-input": "The code"}
 KEPT = {"raises-exception"}  # of a cell's tags; nbclient and JupyterLab go by it
@@ -435,8 +434,7 @@ class Course:
                 found.append((token.map, *self.parts(match, token.content), level))
                 if match[1] == "admonition":
                     classes = found[-1][3].get("class", "").split()
-                    if "predict" in classes or match[2] == PREDICT:
-                        waits = True
+                    waits = True if "predict" in classes else waits
         verdicts = self.verdicts(found, lines)
         for place, name, title, options, body, depth in reversed(found):
             first, last = place
