@@ -24,3 +24,11 @@ addEventListener("DOMContentLoaded", () => {
     }
   });
 });
+
+// A jump within the page lands in its whole: a section above the place that is laid out
+// only then, and gets its true height, would push the place away.
+addEventListener("hashchange", () => {
+  delete document.documentElement.dataset.bySection;
+  const place = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  place?.scrollIntoView();
+});

@@ -452,9 +452,11 @@ def unpacked(site, tmp_path_factory):
 
 
 def unpack(file, folder):
-    """Unpack a zip and return the one folder in it, named like the zip."""
+    """Unpack a zip as `unzip` does, and return the one folder in it, named like it."""
     with zipfile.ZipFile(file) as archive:
-        archive.extractall(folder)
+        for entry in archive.infolist():
+            archive.extract(entry, folder)
+            (folder / entry.filename).chmod(entry.external_attr >> 16 & 0o777)
     (course,) = folder.iterdir()
     assert course.name == file.stem
     return course
