@@ -36,7 +36,7 @@ VERDICT = re.compile(r"\A(:class-container: right\n)?(Yes|No)\b[.,]", re.M)
 # Topics of chapters that do not follow a rule yet. Whoever converts one takes it out.
 UNCONVERTED = {
     "proof": """
-        tensors tensor_operations classification classes_and_metrics cifar10
+        tensors tensor_operations classification classes_and_metrics
         fastai_in_practice
     """,
     "predictions": "",
