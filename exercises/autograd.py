@@ -43,8 +43,11 @@ def _by_hand(name):
 
 @exercise(
     "ex-mse",
-    hint="read the formula from the inside: subtract, square, add up, divide. Each "
-    "square contributes 2e to the derivative, and the division stays.",
+    title="Mean squared error from its formula",
+    hints=(
+        "read the formula from the inside: subtract, square, add up, divide. Each "
+        "square contributes 2e to the derivative, and the division stays.",
+    ),
     shown="The gradient of the MSE is 2/n times the error, so it shrinks as the error "
     "does.",
 )
@@ -108,7 +111,8 @@ def mse(loss_of, gradient_of):
 
 @exercise(
     "ex-slope",
-    hint="each parameter contributes its derivative times its own move.",
+    title="What a gradient is good for",
+    hints=("each parameter contributes its derivative times its own move.",),
     shown="To first order, the change of a loss is the dot product of its gradient "
     "with the move.",
 )
@@ -141,8 +145,11 @@ def slope(predicted_change):
 
 @exercise(
     "ex-huber",
-    hint="the derivative of the middle piece is the error itself; further out it is "
-    "the sign of the error.",
+    title="A third loss by hand",
+    hints=(
+        "the derivative of the middle piece is the error itself; further out it is "
+        "the sign of the error.",
+    ),
     shown="The Huber loss has the slope of a square near zero and that of the absolute "
     "value further out.",
 )
@@ -200,8 +207,11 @@ def huber(huber_by_hand):
 
 @exercise(
     "ex-numerical",
-    hint="move one component up and down by h, leave the others, and divide the change "
-    "of f by the distance between the two places.",
+    title="A gradient checker",
+    hints=(
+        "move one component up and down by h, leave the others, and divide the change "
+        "of f by the distance between the two places.",
+    ),
     shown="Two evaluations a component check any gradient; PyTorch's own checker is "
     "`torch.autograd.gradcheck`.",
 )
@@ -252,7 +262,8 @@ def numerical(numerical_gradient):
 
 @exercise(
     "ex-decay",
-    hint="copy `step` from `SGD` and change the gradient that it uses.",
+    title="Weight decay",
+    hints=("copy `step` from `SGD` and change the gradient that it uses.",),
     shown="Weight decay is one more term in the gradient, and `torch.optim.SGD` adds "
     "it in the same place.",
 )
@@ -319,8 +330,11 @@ def decay(optimizer_class):
 
 @exercise(
     "ex-limit",
-    hint="halve the interval between 0.1 and 0.2: does the path end nearer to (2, 0) "
-    "than it began?",
+    title="The largest learning rate",
+    hints=(
+        "halve the interval between 0.1 and 0.2: does the path end nearer to (2, 0) "
+        "than it began?",
+    ),
     shown="The steepest direction sets the limit, 2 divided by the largest eigenvalue.",
 )
 def limit(largest_rate):
@@ -354,7 +368,8 @@ def limit(largest_rate):
 
 @exercise(
     "ex-freeze",
-    hint="freeze first, keep a copy of the parameters, step, then compare.",
+    title="Freeze the convolutions",
+    hints=("freeze first, keep a copy of the parameters, step, then compare.",),
     shown="A frozen layer gets no gradient, so the backward pass ends where the frozen "
     "part begins.",
 )
@@ -405,8 +420,11 @@ def freeze(train_head, network):
 
 @exercise(
     "ex-tiny-autograd",
-    hint="let each result remember its inputs and the derivative by each of them; "
-    "`backward` visits results before their inputs.",
+    title="Your own autograd",
+    hints=(
+        "let each result remember its inputs and the derivative by each of them; "
+        "`backward` visits results before their inputs.",
+    ),
     shown="Autograd is a record of operations, walked once in reverse, adding as it "
     "goes.",
     methods=("__add__", "__mul__", "backward"),

@@ -36,8 +36,11 @@ def _parameters(first, second, bias=1, colours=3, between=None, flat=None):
 
 @exercise(
     "ex-count-parameters",
-    hint="begin with the five lines of the count for 6 and 16, and ask of each 3, 6, "
-    "16 and 400 where it comes from.",
+    title="Count before you build",
+    hints=(
+        "begin with the five lines of the count for 6 and 16, and ask of each 3, 6, "
+        "16 and 400 where it comes from.",
+    ),
     shown="Two numbers change three layers: each layer's outputs are the next one's "
     "inputs.",
 )
@@ -86,8 +89,11 @@ def count(count):
 
 @exercise(
     "ex-undo",
-    hint="the steps of the transform, backwards, each undone: from normalised to 0 … "
-    "1, to 0 … 255, to whole numbers, to channels last.",
+    title="And back again",
+    hints=(
+        "the steps of the transform, backwards, each undone: from normalised to 0 … "
+        "1, to 0 … 255, to whole numbers, to channels last.",
+    ),
     shown="Normalising loses nothing, as long as the six numbers are kept and the "
     "bytes are rounded, not cut off.",
 )
@@ -160,8 +166,11 @@ def undo(undo):
 
 @exercise(
     "ex-reports",
-    hint="`range(0, len(losses), every)` gives where each part begins, and a slice may "
-    "reach beyond the end.",
+    title="Nothing left out",
+    hints=(
+        "`range(0, len(losses), every)` gives where each part begins, and a slice may "
+        "reach beyond the end.",
+    ),
     shown="Every batch is in exactly one report, and each mean is divided by the "
     "number of its own batches.",
 )
@@ -228,8 +237,11 @@ def reports(running_means):
 
 @exercise(
     "ex-per-class",
-    hint="`truth[predicted == truth]` are the classes of the right answers; count "
-    "those, and all, by `bincount(minlength=classes)`.",
+    title="Accuracy by class, by hand",
+    hints=(
+        "`truth[predicted == truth]` are the classes of the right answers; count "
+        "those, and all, by `bincount(minlength=classes)`.",
+    ),
     shown="For each class: the right answers among its pictures. A class without a "
     "picture has no accuracy, and NaN says so.",
 )
@@ -293,8 +305,11 @@ def per_class(class_accuracy):
 
 @exercise(
     "ex-split",
-    hint="for one class: `(labels == label).nonzero().flatten()` are its indices; "
-    "shuffle them with `torch.randperm` and the generator, and cut.",
+    title="Equal shares",
+    hints=(
+        "for one class: `(labels == label).nonzero().flatten()` are its indices; "
+        "shuffle them with `torch.randperm` and the generator, and cut.",
+    ),
     shown="Both parts have the same mixture of classes, share no index and lose none, "
     "and the seed of the generator decides who goes where.",
 )
@@ -394,8 +409,11 @@ def _stopping(losses, patience):
 
 @exercise(
     "ex-patience",
-    hint="go through the epochs and remember the best one so far; how many epochs ago "
-    "was it?",
+    title="Patience",
+    hints=(
+        "go through the epochs and remember the best one so far; how many epochs ago "
+        "was it?",
+    ),
     shown="Patience counts epochs since the best one, not since the last bump, and "
     "what would come after the stop nobody knows.",
 )
@@ -491,8 +509,11 @@ def _logits(net, x):
 
 @exercise(
     "ex-devices",
-    hint="the network and the images both go to the device `name`; the logits come "
-    "back by `.cpu()`.",
+    title="Every device you have",
+    hints=(
+        "the network and the images both go to the device `name`; the logits come "
+        "back by `.cpu()`.",
+    ),
     shown="The device is one argument, and nothing else in the code depends on it.",
 )
 def devices(logits_on):
@@ -579,8 +600,11 @@ def _noting(modes):
 
 @exercise(
     "ex-ensemble",
-    hint="softmax of each network's logits, in evaluation mode; their mean; then the "
-    "negative logarithm of the right class, averaged over the pictures.",
+    title="Two heads",
+    hints=(
+        "softmax of each network's logits, in evaluation mode; their mean; then the "
+        "negative logarithm of the right class, averaged over the pictures.",
+    ),
     shown="The loss of the averaged probabilities is never above the mean of the "
     "losses; for the accuracy there is no such law.",
 )

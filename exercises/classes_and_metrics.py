@@ -40,8 +40,11 @@ def _blob_run(spread=1.5, lr=0.1, units=8, activation=nn.Identity, epochs=100):
 
 @exercise(
     "ex-scores",
-    hint="the right predictions are on the diagonal; a row is a true class, a column a "
-    "predicted one.",
+    title="Precision and recall for every class",
+    hints=(
+        "the right predictions are on the diagonal; a row is a true class, a column a "
+        "predicted one.",
+    ),
     shown="Precision divides the diagonal by the sums of columns, recall by the sums "
     "of rows.",
 )
@@ -88,8 +91,11 @@ def scores(scores):
 
 @exercise(
     "ex-spread",
-    hint="the lines of the chapter that make, split and learn the blobs go into the "
-    "function, with `spread` in one place.",
+    title="Tighter and wider blobs",
+    hints=(
+        "the lines of the chapter that make, split and learn the blobs go into the "
+        "function, with `spread` in one place.",
+    ),
     shown="Where blobs overlap, points of two classes lie in the same place, and no "
     "boundary can tell them apart.",
 )
@@ -119,7 +125,10 @@ def spread(blob_accuracy):
 
 @exercise(
     "ex-blob-relu",
-    hint="`BlobModel` has an argument for it, which wants the class, without brackets.",
+    title="Blobs with a bend",
+    hints=(
+        "`BlobModel` has an argument for it, which wants the class, without brackets.",
+    ),
     shown="A bend that the data do not ask for makes the way longer and the end no "
     "better.",
 )
@@ -150,8 +159,11 @@ def blob_relu(record_relu):
 
 @exercise(
     "ex-blob-rate",
-    hint="set the seed, make the model with that width, the optimizer with that rate, "
-    "train, take the last entry of `train_loss`.",
+    title="Learning rates and widths",
+    hints=(
+        "set the seed, make the model with that width, the optimizer with that rate, "
+        "train, take the last entry of `train_loss`.",
+    ),
     shown="Your function measures any pair. Now look at the four rates and the three "
     "widths.",
 )
@@ -184,9 +196,79 @@ def blob_rate(last_blob_loss):
 
 
 @exercise(
+    "ex-multi-label",
+    title="Two labels at once",
+    hints=(
+        "two yes-or-no questions at once: one logit and one float label for each, and "
+        "the mean is taken over samples, column by column.",
+    ),
+    shown="Each label has its own sigmoid, so both may be true, and each has its own "
+    "accuracy.",
+)
+def multi_label(tag_model, per_label):
+    require(isinstance(tag_model, nn.Module), "`tag_model` is not a model.")
+    with explain((TypeError, ValueError), "`per_label` is not two numbers."):
+        found = torch.as_tensor(per_label).detach().cpu().float()
+    require(
+        found.ndim > 0,
+        "`per_label` is one number, a mean over both labels: keep their dimension.",
+    )
+    require(
+        found.shape == (2,),
+        f"`per_label` has the shape {tuple(found.shape)}: the mean goes over samples, "
+        "dimension 0.",
+    )
+    points = 2 * torch.rand(2000, 2) - 1
+    labels = torch.stack([points[:, 1] > 0, points.norm(dim=1) < 0.8], dim=1)
+    with explain_sizes("`tag_model` does not take points, shape (N, 2)."):
+        outputs = outputs_of(tag_model, points)
+    require(
+        outputs.shape == (2000, 2),
+        f"For 2000 points the outputs are {tuple(outputs.shape)}: two logits each.",
+    )
+    require(
+        not torch.allclose(outputs.sum(dim=1), torch.ones(2000), atol=1e-3),
+        "The two outputs always sum to 1, so they compete, and both labels can never "
+        "be sure at once.",
+    )
+    require(
+        outputs.min() < 0,
+        "No output is below 0, so these are no logits; the loss has its own sigmoid.",
+    )
+    right = ((outputs > 0) == labels).float().mean(dim=0)
+    one = labels[:, 0] != labels[:, 1]
+    ordered = ((outputs[:, 0] > outputs[:, 1]) == labels[:, 0])[one].float().mean()
+    reached = (
+        f"On new points the labels are right for {right[0]:.2f} and {right[1]:.2f}"
+    )
+    require(
+        right.min() > 0.88 or ordered < 0.95,
+        f"{reached} of them, and yet the model knows which of the two is likelier. A "
+        "loss with a softmax in it makes them compete; it never learns whether both "
+        "are true, or none.",
+    )
+    require(
+        right.min() > 0.88,
+        f"{reached} of them: train for longer.",
+    )
+    generator = torch.Generator().manual_seed(42)  # the points of the stub
+    points = (2 * torch.rand(1000, 2, generator=generator) - 1)[800:]
+    labels = torch.stack([points[:, 1] > 0, points.norm(dim=1) < 0.8], dim=1)
+    right = ((outputs_of(tag_model, points) > 0) == labels).float().mean(dim=0)
+    require(
+        (found - right).abs().max() < 0.0051,
+        f"`per_label` is {found.tolist()}; on the last 200 points the model reaches "
+        f"{right.tolist()}. The threshold of a logit is 0.",
+    )
+
+
+@exercise(
     "ex-real",
-    hint="mean and deviation of each column, `dim=0`, from the first argument only, "
-    "serve for both.",
+    title="Real data",
+    hints=(
+        "mean and deviation of each column, `dim=0`, from the first argument only, "
+        "serve for both.",
+    ),
     shown="Standardised features make the difference, and `standardise` takes every "
     "number from the training set.",
 )
@@ -365,8 +447,11 @@ def _require_dropout(model, share):
 
 @exercise(
     "ex-overfit",
-    hint="`nn.Dropout` is a layer like others in `nn.Sequential`; for the score, think "
-    "of what `eval()` is there for.",
+    title="Overfit, and then regularise",
+    hints=(
+        "`nn.Dropout` is a layer like others in `nn.Sequential`; for the score, think "
+        "of what `eval()` is there for.",
+    ),
     shown="Dropout acts in training only, so the score is the same each time. Now "
     "train with it and without.",
 )
@@ -424,67 +509,3 @@ def overfit(wide_model, score):
         require(
             abs(first[1] - loss) < 1e-3 * (1 + loss), "The loss is not the mean BCE."
         )
-
-
-@exercise(
-    "ex-multi-label",
-    hint="two yes-or-no questions at once: one logit and one float label for each, and "
-    "the mean is taken over samples, column by column.",
-    shown="Each label has its own sigmoid, so both may be true, and each has its own "
-    "accuracy.",
-)
-def multi_label(tag_model, per_label):
-    require(isinstance(tag_model, nn.Module), "`tag_model` is not a model.")
-    with explain((TypeError, ValueError), "`per_label` is not two numbers."):
-        found = torch.as_tensor(per_label).detach().cpu().float()
-    require(
-        found.ndim > 0,
-        "`per_label` is one number, a mean over both labels: keep their dimension.",
-    )
-    require(
-        found.shape == (2,),
-        f"`per_label` has the shape {tuple(found.shape)}: the mean goes over samples, "
-        "dimension 0.",
-    )
-    points = 2 * torch.rand(2000, 2) - 1
-    labels = torch.stack([points[:, 1] > 0, points.norm(dim=1) < 0.8], dim=1)
-    with explain_sizes("`tag_model` does not take points, shape (N, 2)."):
-        outputs = outputs_of(tag_model, points)
-    require(
-        outputs.shape == (2000, 2),
-        f"For 2000 points the outputs are {tuple(outputs.shape)}: two logits each.",
-    )
-    require(
-        not torch.allclose(outputs.sum(dim=1), torch.ones(2000), atol=1e-3),
-        "The two outputs always sum to 1, so they compete, and both labels can never "
-        "be sure at once.",
-    )
-    require(
-        outputs.min() < 0,
-        "No output is below 0, so these are no logits; the loss has its own sigmoid.",
-    )
-    right = ((outputs > 0) == labels).float().mean(dim=0)
-    one = labels[:, 0] != labels[:, 1]
-    ordered = ((outputs[:, 0] > outputs[:, 1]) == labels[:, 0])[one].float().mean()
-    reached = (
-        f"On new points the labels are right for {right[0]:.2f} and {right[1]:.2f}"
-    )
-    require(
-        right.min() > 0.88 or ordered < 0.95,
-        f"{reached} of them, and yet the model knows which of the two is likelier. A "
-        "loss with a softmax in it makes them compete; it never learns whether both "
-        "are true, or none.",
-    )
-    require(
-        right.min() > 0.88,
-        f"{reached} of them: train for longer.",
-    )
-    generator = torch.Generator().manual_seed(42)  # the points of the stub
-    points = (2 * torch.rand(1000, 2, generator=generator) - 1)[800:]
-    labels = torch.stack([points[:, 1] > 0, points.norm(dim=1) < 0.8], dim=1)
-    right = ((outputs_of(tag_model, points) > 0) == labels).float().mean(dim=0)
-    require(
-        (found - right).abs().max() < 0.0051,
-        f"`per_label` is {found.tolist()}; on the last 200 points the model reaches "
-        f"{right.tolist()}. The threshold of a logit is 0.",
-    )

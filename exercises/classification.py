@@ -57,8 +57,11 @@ def one_number(value, name):
 
 @exercise(
     "ex-loss-by-hand",
-    hint="first a probability from each logit, then minus the logarithm of the "
-    "probability that was given to the true class.",
+    title="A loss by hand",
+    hints=(
+        "first a probability from each logit, then minus the logarithm of the "
+        "probability that was given to the true class.",
+    ),
     shown="The loss of a sample is minus the logarithm of the probability of its true "
     "class, and the loss of a batch is the mean of that.",
 )
@@ -123,8 +126,11 @@ def loss_by_hand(bce_by_hand):
 
 @exercise(
     "ex-collapse",
-    hint="two layers are in the text; begin with the first layer, or with the "
-    "identity, and take in one layer after the other.",
+    title="Any number of linear layers",
+    hints=(
+        "two layers are in the text; begin with the first layer, or with the "
+        "identity, and take in one layer after the other.",
+    ),
     shown="However many affine layers there are, one does the same.",
 )
 def collapse(collapse):
@@ -184,8 +190,11 @@ def _rare(**arguments):
 
 @exercise(
     "ex-stratify",
-    hint="`train_test_split(rare_y, …)` with one array returns two parts, the training "
-    "part first.",
+    title="The other arguments of `train_test_split`",
+    hints=(
+        "`train_test_split(rare_y, …)` with one array returns two parts, the training "
+        "part first.",
+    ),
     shown="Without `stratify` the rare class is a matter of luck, and without "
     "shuffling the end of the data is the test set.",
 )
@@ -250,8 +259,11 @@ def _ring_run(make_optimizer, epochs):
 
 @exercise(
     "ex-rate",
-    hint="`make_optimizer` takes the parameters of the new model and returns an "
-    "optimizer; `train_and_test` returns all losses.",
+    title="A faster way to the ring",
+    hints=(
+        "`make_optimizer` takes the parameters of the new model and returns an "
+        "optimizer; `train_and_test` returns all losses.",
+    ),
     shown="Your function trains the same model with any optimizer. Now let it run for "
     "1000 epochs with the four of them.",
 )
@@ -304,8 +316,11 @@ def _called(outputs, name):
 
 @exercise(
     "ex-radius",
-    hint="the third column is `points.square().sum(dim=1, keepdim=True)`, and "
-    "`torch.cat` puts it next to the other two.",
+    title="A straight cut that is a circle",
+    hints=(
+        "the third column is `points.square().sum(dim=1, keepdim=True)`, and "
+        "`torch.cat` puts it next to the other two.",
+    ),
     shown="Straight cuts are enough where a feature already knows what is round.",
 )
 def radius(add_radius, radius_model, radius_accuracy):
@@ -362,8 +377,11 @@ def radius(add_radius, radius_model, radius_accuracy):
 
 @exercise(
     "ex-moons",
-    hint="as for the rings: floats, a split, one logit, `BCEWithLogitsLoss`, the five "
-    "steps. What differs between the two models stands between their layers.",
+    title="Two moons, from memory",
+    hints=(
+        "as for the rings: floats, a split, one logit, `BCEWithLogitsLoss`, the five "
+        "steps. What differs between the two models stands between their layers.",
+    ),
     shown="Your models do on new moons what you said they do, and only one of them can "
     "bend.",
 )

@@ -15,8 +15,11 @@ from .behaviour import made, number_of, operators, tensor_of
 
 @exercise(
     "ex-batches",
-    hint="`divmod(n, batch_size)` gives the number of full batches and what is left "
-    "over.",
+    title="Batches",
+    hints=(
+        "`divmod(n, batch_size)` gives the number of full batches and what is left "
+        "over.",
+    ),
     shown="All batches are full but perhaps the last, and `drop_last` drops that one "
     "only if it is not full.",
 )
@@ -65,8 +68,11 @@ def batches(batch_sizes):
 
 @exercise(
     "ex-which-mean",
-    hint="the number of right samples in a batch is its size times its accuracy, "
-    "rounded to a whole number.",
+    title="A score from batches",
+    hints=(
+        "the number of right samples in a batch is its size times its accuracy, "
+        "rounded to a whole number.",
+    ),
     shown="Counting right samples weights each batch by its size, and a count is a "
     "whole number whatever floating point makes of a product.",
 )
@@ -119,8 +125,11 @@ def which_mean(overall):
 
 @exercise(
     "ex-rule",
-    hint="look at the rows of the legs: what is bright there, what is dark, and what "
-    "is beside them? Combine conditions by `&`.",
+    title="A program of rules",
+    hints=(
+        "look at the rows of the legs: what is bright there, what is dark, and what "
+        "is beside them? Combine conditions by `&`.",
+    ),
     shown="For the class that stands out, a rule works, and it is a rule for one class "
     "of ten.",
 )
@@ -204,8 +213,11 @@ def _mistaken_losses(logits, targets):
 
 @exercise(
     "ex-cross-entropy",
-    hint="`log_softmax(dim=1)`, then `[torch.arange(len(targets)), targets]` takes "
-    "from each row the entry of the right class.",
+    title="Cross-entropy and its relatives",
+    hints=(
+        "`log_softmax(dim=1)`, then `[torch.arange(len(targets)), targets]` takes "
+        "from each row the entry of the right class.",
+    ),
     shown="Cross-entropy is log-softmax followed by the negative log-likelihood, and "
     "label smoothing keeps it above zero.",
 )
@@ -273,8 +285,11 @@ def cross_entropy(cross_entropy, nll_wants, smoothed_reaches_zero):
 
 @exercise(
     "ex-silent",
-    hint="`argmax(dim=1)` gives the predictions and `bincount` counts them; which "
-    "length has to be asked for?",
+    title="Silent classes",
+    hints=(
+        "`argmax(dim=1)` gives the predictions and `bincount` counts them; which "
+        "length has to be asked for?",
+    ),
     shown="An accuracy hides a class that is never predicted; a count shows it.",
 )
 def silent(silent_classes):
@@ -358,8 +373,11 @@ def _in_order(pictures, labels, size):
 
 @exercise(
     "ex-batch-size",
-    hint="model, optimizer and a loader with `drop_last=True` are made anew in each "
-    "call; after `train_step`, a `test_step` over all of `dataset`.",
+    title="Other batch sizes",
+    hints=(
+        "model, optimizer and a loader with `drop_last=True` are made anew in each "
+        "call; after `train_step`, a `test_step` over all of `dataset`.",
+    ),
     shown="Larger batches are fewer steps of the same length. A fair comparison gives "
     "each size a learning rate of its own.",
 )

@@ -72,8 +72,11 @@ def _require_free_logits(name, model):
 
 @exercise(
     "ex-output-size",
-    hint="the output has n + 2p - k + 1 places a side with stride 1; for which p is "
-    "that n? And `try: … except … as error:` catches a message.",
+    title="Valid and same",
+    hints=(
+        "the output has n + 2p - k + 1 places a side with stride 1; for which p is "
+        "that n? And `try: … except … as error:` catches a message.",
+    ),
     shown="`'same'` means half the kernel, rounded down, at each end; with a stride "
     "above 1 PyTorch refuses the word.",
 )
@@ -120,8 +123,11 @@ def output_size(same_padding, refusal):
 
 @exercise(
     "ex-settings",
-    hint="the formula of the section on the size of the output, once with the first "
-    "number of each pair and the height, once with the second and the width.",
+    title="Other settings",
+    hints=(
+        "the formula of the section on the size of the output, once with the first "
+        "number of each pair and the height, once with the second and the width.",
+    ),
     shown="Pictures stay as many, filters become channels, and each side obeys the "
     "same formula with its own numbers.",
 )
@@ -190,8 +196,11 @@ def settings(conv_shape):
 
 @exercise(
     "ex-avgpool",
-    hint="give each axis of the picture two axes, `h // 2` windows and 2 rows in each; "
-    "for the convolution, four equal weights, and look up `groups`.",
+    title="Average pooling",
+    hints=(
+        "give each axis of the picture two axes, `h // 2` windows and 2 rows in each; "
+        "for the convolution, four equal weights, and look up `groups`.",
+    ),
     shown="Average pooling is a convolution with fixed weights, a stride as long as "
     "its window, and each channel by itself.",
 )
@@ -268,8 +277,11 @@ def avgpool(average_pool, average_by_convolution):
 
 @exercise(
     "ex-no-padding",
-    hint="an unpadded convolution with a kernel of 3 takes one pixel off at each end, "
-    "a pooling halves and rounds down; each happens in both blocks.",
+    title="TinyVGG without padding",
+    hints=(
+        "an unpadded convolution with a kernel of 3 takes one pixel off at each end, "
+        "a pooling halves and rounds down; each happens in both blocks.",
+    ),
     shown="Without padding 28 pixels become 4, so the linear layer gets 160 numbers "
     "where TinyVGG with padding has 490.",
 )
@@ -346,8 +358,11 @@ def no_padding(flat_size, unpadded):
 
 @exercise(
     "ex-similar",
-    hint="`pictures[labels == index].mean(dim=0)` is the mean picture of a class; "
-    "stack those, and only then subtract.",
+    title="The model, or the pictures?",
+    hints=(
+        "`pictures[labels == index].mean(dim=0)` is the mean picture of a class; "
+        "stack those, and only then subtract.",
+    ),
     shown="Your function measures likeness without any model. Now see which classes "
     "are nearest to shirts, and whether the model mixes up the same ones.",
 )
@@ -476,8 +491,11 @@ def _marked(n, low):
 
 @exercise(
     "ex-improve",
-    hint="a subclass of `TinyVGG` may replace `block` only; and `validation_loss` is "
-    "`train_at` with `build`, `learn` and `valid` as arguments.",
+    title="A change, measured",
+    hints=(
+        "a subclass of `TinyVGG` may replace `block` only; and `validation_loss` is "
+        "`train_at` with `build`, `learn` and `valid` as arguments.",
+    ),
     shown="Same seed, same training, and judged by pictures that took no part in it: "
     "now the two losses can be compared, whichever is lower.",
 )

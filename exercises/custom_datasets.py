@@ -31,7 +31,10 @@ def _folder():
 
 @exercise(
     "ex-last-batch",
-    hint="where does each batch begin, and how many samples are left from there on?",
+    title="The last batch",
+    hints=(
+        "where does each batch begin, and how many samples are left from there on?",
+    ),
     shown="All batches are full but the last, which has what is left; it may be a "
     "single sample, and it is never empty.",
 )
@@ -81,7 +84,8 @@ def batches(batch_sizes):
 
 @exercise(
     "ex-random",
-    hint="sort the paths first, and let `random.Random(seed)` do the drawing.",
+    title="The same few again",
+    hints=("sort the paths first, and let `random.Random(seed)` do the drawing.",),
     shown="A seed repeats a draw only where it is drawn from the same order, and a "
     "generator of its own leaves all other draws alone.",
 )
@@ -185,8 +189,11 @@ def _applied(steps, picture):
 
 @exercise(
     "ex-transforms",
-    hint="`list(transform.transforms)` is a list of the steps that you may change; "
-    "apply what remains to the picture, one after the other.",
+    title="One step less",
+    hints=(
+        "`list(transform.transforms)` is a list of the steps that you may change; "
+        "apply what remains to the picture, one after the other.",
+    ),
     shown="Without `Resize` the file keeps its size, without `ToImage` there is no "
     "tensor, without `ToDtype` there are whole numbers from 0 to 255.",
 )
@@ -247,9 +254,140 @@ def transforms(without):
 
 
 @exercise(
+    "ex-augment",
+    title="How often nothing?",
+    hints=(
+        "draw once, and compare with `torch.equal`; do so `draws` times and count.",
+    ),
+    shown="Identity is one of fourteen operations, and others change nothing at their "
+    "weakest, so more draws than every fourteenth are the picture itself.",
+)
+def augment(unchanged_share):
+    for _ in range(4):
+        answers = [0, 0]
+        while len(set(answers)) < len(answers):  # each mistake has its own answer
+            same, copied, mirrored, pixel = random.sample(range(2, 12), 4)
+            expected, total = same + copied, same + copied + mirrored + pixel
+            answers = [expected, mirrored + pixel, same, total]
+            answers += [expected + mirrored, expected + pixel]
+        kinds = ["same"] * same + ["copy"] * copied + ["mirrored"] * mirrored
+        kinds += ["pixel"] * pixel
+        random.shuffle(kinds)
+        # Each row is the same numbers in a mirrored order, but no mirror image.
+        picture = torch.arange(3 * 5 * 8, dtype=torch.uint8).reshape(3, 5, 8)
+        picture = picture + random.randint(1, 50)
+        change, given = _Changing(kinds), picture.clone()
+        with explain(
+            RuntimeError,
+            "`==` compares two tensors number by number, and an `if` needs one answer "
+            "for the whole picture.",
+        ):
+            found = call_as_is(unchanged_share, change, picture, total)
+        require(torch.equal(picture, given), "The picture that came in was changed.")
+        require(
+            len(change.drawn) != 1 and len(change.drawn) != 2,
+            f"Of {total} draws it makes {len(change.drawn)}: each result has to be "
+            "drawn anew.",
+        )
+        require(
+            len(change.drawn) == total,
+            f"It draws {len(change.drawn)} times; {total} was asked.",
+        )
+        require(
+            len(set(change.drawn)) > 1,
+            "All draws are the same draw: a seed that is set before each of them "
+            "repeats it.",
+        )
+        found = _number(found, "The result is not one number.")
+        shown = f"Of {total} draws {expected} left the picture as it was"
+
+        def is_(value, found=found):
+            return math.isclose(found, value, abs_tol=1e-4)
+
+        require(
+            not is_(expected),
+            f"{shown}, and it returns that number. A share is divided by the draws.",
+        )
+        require(
+            not is_((total - expected) / total),
+            f"{shown}; it returns the share of those that were changed.",
+        )
+        require(
+            not is_(same / total),
+            f"{shown}, {copied} of them as a copy. `is` asks for the same object, not "
+            "for the same numbers.",
+        )
+        require(
+            not is_((expected + mirrored) / total),
+            f"{shown}. A mirror image has the same sum and the same mean, and is "
+            "another picture.",
+        )
+        require(
+            not is_((expected + pixel) / total) and not is_(1),
+            f"{shown}. If one number agrees the picture may still be another: all "
+            "have to.",
+        )
+        require(is_(expected / total), f"{shown}; it returns {found:.4f}.")
+
+
+@exercise(
+    "ex-mean",
+    title="An honest average",
+    hints=(
+        "how many pictures of each batch are right? Add these, and divide by all "
+        "pictures.",
+    ),
+    shown="Weighted by size, the mean over batches is the accuracy over pictures, "
+    "however the pictures were cut into batches.",
+)
+def mean(mean_accuracy):
+    for _ in range(10):
+        size, number = random.randint(16, 64), random.randint(2, 5)
+        sizes = [size] * number + [random.randint(1, 8)]
+        right = [random.randint(1, one) for one in sizes]
+        right[0], right[-1] = size // 3, sizes[-1]
+        scores = [one / size for one, size in zip(right, sizes, strict=True)]
+        given = list(scores), list(sizes)
+        found = call_as_is(mean_accuracy, *given)
+        found = _number(found, "The result is not a number.")
+        expected = sum(right) / sum(sizes)
+        require(given == (scores, sizes), "The lists that came in were changed.")
+        for wrong, text in (
+            (
+                sum(scores) / len(scores),
+                "Each batch has the same weight, so a picture of the small last batch "
+                "counts more than one of the others.",
+            ),
+            (
+                sum(scores) / sum(sizes),
+                "The shares are added as they are: multiply each by the size of its "
+                "batch first, which gives a number of pictures.",
+            ),
+            (
+                sum(right) / len(sizes),
+                "The right answers are divided by the number of batches, not by the "
+                "number of pictures.",
+            ),
+            (sum(right), "That is how many are right, not which share."),
+            (
+                sum(right[:-1]) / sum(sizes[:-1]),
+                "The last batch is left out. Its pictures count as all others do.",
+            ),
+        ):
+            require(abs(found - wrong) > 1e-6, text)
+        require(
+            abs(found - expected) < 1e-6,
+            f"It returns {found:.4f} where {sum(right)} of {sum(sizes)} are right.",
+        )
+
+
+@exercise(
     "ex-workers",
-    hint="for each number of workers collect three measurements, take their median, "
-    "and let `min` find the number with the smallest.",
+    title="As many workers as cores?",
+    hints=(
+        "for each number of workers collect three measurements, take their median, "
+        "and let `min` find the number with the smallest.",
+    ),
     shown="How many workers pay is measured, not known: the answer depends on the "
     "data, on the machine and on what else runs on it.",
 )
@@ -347,131 +485,12 @@ class _Changing:
 
 
 @exercise(
-    "ex-augment",
-    hint="draw once, and compare with `torch.equal`; do so `draws` times and count.",
-    shown="Identity is one of fourteen operations, and others change nothing at their "
-    "weakest, so more draws than every fourteenth are the picture itself.",
-)
-def augment(unchanged_share):
-    for _ in range(4):
-        answers = [0, 0]
-        while len(set(answers)) < len(answers):  # each mistake has its own answer
-            same, copied, mirrored, pixel = random.sample(range(2, 12), 4)
-            expected, total = same + copied, same + copied + mirrored + pixel
-            answers = [expected, mirrored + pixel, same, total]
-            answers += [expected + mirrored, expected + pixel]
-        kinds = ["same"] * same + ["copy"] * copied + ["mirrored"] * mirrored
-        kinds += ["pixel"] * pixel
-        random.shuffle(kinds)
-        # Each row is the same numbers in a mirrored order, but no mirror image.
-        picture = torch.arange(3 * 5 * 8, dtype=torch.uint8).reshape(3, 5, 8)
-        picture = picture + random.randint(1, 50)
-        change, given = _Changing(kinds), picture.clone()
-        with explain(
-            RuntimeError,
-            "`==` compares two tensors number by number, and an `if` needs one answer "
-            "for the whole picture.",
-        ):
-            found = call_as_is(unchanged_share, change, picture, total)
-        require(torch.equal(picture, given), "The picture that came in was changed.")
-        require(
-            len(change.drawn) != 1 and len(change.drawn) != 2,
-            f"Of {total} draws it makes {len(change.drawn)}: each result has to be "
-            "drawn anew.",
-        )
-        require(
-            len(change.drawn) == total,
-            f"It draws {len(change.drawn)} times; {total} was asked.",
-        )
-        require(
-            len(set(change.drawn)) > 1,
-            "All draws are the same draw: a seed that is set before each of them "
-            "repeats it.",
-        )
-        found = _number(found, "The result is not one number.")
-        shown = f"Of {total} draws {expected} left the picture as it was"
-
-        def is_(value, found=found):
-            return math.isclose(found, value, abs_tol=1e-4)
-
-        require(
-            not is_(expected),
-            f"{shown}, and it returns that number. A share is divided by the draws.",
-        )
-        require(
-            not is_((total - expected) / total),
-            f"{shown}; it returns the share of those that were changed.",
-        )
-        require(
-            not is_(same / total),
-            f"{shown}, {copied} of them as a copy. `is` asks for the same object, not "
-            "for the same numbers.",
-        )
-        require(
-            not is_((expected + mirrored) / total),
-            f"{shown}. A mirror image has the same sum and the same mean, and is "
-            "another picture.",
-        )
-        require(
-            not is_((expected + pixel) / total) and not is_(1),
-            f"{shown}. If one number agrees the picture may still be another: all "
-            "have to.",
-        )
-        require(is_(expected / total), f"{shown}; it returns {found:.4f}.")
-
-
-@exercise(
-    "ex-mean",
-    hint="how many pictures of each batch are right? Add these, and divide by all "
-    "pictures.",
-    shown="Weighted by size, the mean over batches is the accuracy over pictures, "
-    "however the pictures were cut into batches.",
-)
-def mean(mean_accuracy):
-    for _ in range(10):
-        size, number = random.randint(16, 64), random.randint(2, 5)
-        sizes = [size] * number + [random.randint(1, 8)]
-        right = [random.randint(1, one) for one in sizes]
-        right[0], right[-1] = size // 3, sizes[-1]
-        scores = [one / size for one, size in zip(right, sizes, strict=True)]
-        given = list(scores), list(sizes)
-        found = call_as_is(mean_accuracy, *given)
-        found = _number(found, "The result is not a number.")
-        expected = sum(right) / sum(sizes)
-        require(given == (scores, sizes), "The lists that came in were changed.")
-        for wrong, text in (
-            (
-                sum(scores) / len(scores),
-                "Each batch has the same weight, so a picture of the small last batch "
-                "counts more than one of the others.",
-            ),
-            (
-                sum(scores) / sum(sizes),
-                "The shares are added as they are: multiply each by the size of its "
-                "batch first, which gives a number of pictures.",
-            ),
-            (
-                sum(right) / len(sizes),
-                "The right answers are divided by the number of batches, not by the "
-                "number of pictures.",
-            ),
-            (sum(right), "That is how many are right, not which share."),
-            (
-                sum(right[:-1]) / sum(sizes[:-1]),
-                "The last batch is left out. Its pictures count as all others do.",
-            ),
-        ):
-            require(abs(found - wrong) > 1e-6, text)
-        require(
-            abs(found - expected) < 1e-6,
-            f"It returns {found:.4f} where {sum(right)} of {sum(sizes)} are right.",
-        )
-
-
-@exercise(
     "ex-table",
-    hint="keep the paths and the numbers of the classes in two lists in `__init__`; "
-    "the picture is opened in `__getitem__`.",
+    title="Labels in a table",
+    hints=(
+        "keep the paths and the numbers of the classes in two lists in `__init__`; "
+        "the picture is opened in `__getitem__`.",
+    ),
     shown="A Dataset is a length and an access by position; where names and labels "
     "come from is your own affair.",
     methods=("__init__",),

@@ -19,8 +19,11 @@ from helpers.exercises import call, call_as_is, exercise, explain, require
 
 @exercise(
     "ex-expect",
-    hint="the chance that n answers in a row are right is `accuracy**n`; what is left "
-    "is the chance of at least one error.",
+    title="How many pictures?",
+    hints=(
+        "the chance that n answers in a row are right is `accuracy**n`; what is left "
+        "is the chance of at least one error.",
+    ),
     shown="To see an error almost certainly you need about three times as many "
     "pictures as to see one on average.",
 )
@@ -62,8 +65,11 @@ def _check_needed(needed, accuracy, chance):
 
 @exercise(
     "ex-steep",
-    hint="`np.diff` gives the differences of neighbours, of the losses and of "
-    "`np.log(lrs)`; a fall is a negative slope.",
+    title="The steepest descent",
+    hints=(
+        "`np.diff` gives the differences of neighbours, of the losses and of "
+        "`np.log(lrs)`; a fall is a negative slope.",
+    ),
     shown="On a logarithmic axis equal factors are equal steps, so the slope by the "
     "logarithm is what you see in the figure.",
 )
@@ -128,8 +134,11 @@ def _check_steepest(steepest, logs, losses, expected):
 
 @exercise(
     "ex-confused",
-    hint="rows are true classes, columns predictions; `np.argwhere` lists the places "
-    "that are not zero.",
+    title="Most confused, by hand",
+    hints=(
+        "rows are true classes, columns predictions; `np.argwhere` lists the places "
+        "that are not zero.",
+    ),
     shown="The matrix without its diagonal is the list of all errors, and each pair "
     "has a direction.",
 )
@@ -186,8 +195,11 @@ def confused(confused_pairs):
 
 @exercise(
     "ex-parity",
-    hint="the ten statements of this chapter with another label function; "
-    "`top_losses(9, items=True)` returns losses, positions and files.",
+    title="A classifier of your own in ten lines",
+    hints=(
+        "the ten statements of this chapter with another label function; "
+        "`top_losses(9, items=True)` returns losses, positions and files.",
+    ),
     shown="The label function alone says what is learned; the rest of the ten "
     "statements stays as it was.",
 )
@@ -289,8 +301,11 @@ def _pictures(size):
 
 @exercise(
     "ex-architecture",
-    hint="`learner.model` has two parts, body and head; `dls.one_batch()` gives "
-    "pictures to try the first one on.",
+    title="Another architecture",
+    hints=(
+        "`learner.model` has two parts, body and head; `dls.one_batch()` gives "
+        "pictures to try the first one on.",
+    ),
     shown="The channels belong to the architecture, height and width to the pictures: "
     "most networks for photographs halve them five times.",
 )
@@ -354,8 +369,11 @@ class _Classifier(nn.Sequential):
 
 @exercise(
     "ex-cam",
-    hint="inside the `with` of a hook run the model once; then differentiate the "
-    "largest logit with respect to `hook.stored`.",
+    title="Where does it look, by gradient",
+    hints=(
+        "inside the `with` of a hook run the model once; then differentiate the "
+        "largest logit with respect to `hook.stored`.",
+    ),
     shown="A hook and one gradient are enough to ask any convolutional network where "
     "it looked, and no hook is left behind.",
 )
@@ -481,8 +499,11 @@ REASONS = {
 
 @exercise(
     "ex-plan",
-    hint="a comparison is fair if one thing differs. What makes these two differ in "
-    "more than their first weights, or leaves too much to chance?",
+    title="Plan a comparison",
+    hints=(
+        "a comparison is fair if one thing differs. What makes these two differ in "
+        "more than their first weights, or leaves too much to chance?",
+    ),
     shown="Budget, freezing, normalisation, BatchNorm, rate and chance: six doubts, "
     "each of which you can settle with one more run.",
 )

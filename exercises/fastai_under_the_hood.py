@@ -52,7 +52,8 @@ def _train(learner_class, cbs, epochs, lr=0.02, seed=0, sizes=(8, 8, 3)):
 
 @exercise(
     "ex-grey",
-    hint="`PILImageBW` opens a picture as grey; `[None]` adds a dimension.",
+    title="Any picture, as a network wants it",
+    hints=("`PILImageBW` opens a picture as grey; `[None]` adds a dimension.",),
     shown="Whatever the file holds, the network gets one channel of numbers from 0 to "
     "1, in a batch of one.",
 )
@@ -114,8 +115,11 @@ def grey(as_input):
 
 @exercise(
     "ex-absolute",
-    hint="`mse` with another function of the difference; the second function compares "
-    "two distances for each picture.",
+    title="Another distance",
+    hints=(
+        "`mse` with another function of the difference; the second function compares "
+        "two distances for each picture.",
+    ),
     shown="A distance is an argument like any other, and the share is one over all "
     "pictures, however many each digit has.",
 )
@@ -210,8 +214,11 @@ def _answers(distance, held, templates):
 
 @exercise(
     "ex-flattened-size",
-    hint="follow the side of the picture through the blocks; only the last number of "
-    "filters is left at the end.",
+    title="How many numbers reach the linear layer?",
+    hints=(
+        "follow the side of the picture through the blocks; only the last number of "
+        "filters is left at the end.",
+    ),
     shown="Padding keeps the side, each pooling halves it and drops the odd row.",
 )
 def shapes(flattened):
@@ -259,8 +266,11 @@ def shapes(flattened):
 
 @exercise(
     "ex-stop",
-    hint="the event is `after_epoch`; the recorder writes its row at the same event, "
-    "and callbacks are called in the order of `order`.",
+    title="Stop when it is good enough",
+    hints=(
+        "the event is `after_epoch`; the recorder writes its row at the same event, "
+        "and callbacks are called in the order of `order`.",
+    ),
     shown="A callback that comes after the recorder may use its row and end the "
     "training.",
 )
@@ -335,8 +345,11 @@ def stop(StopBelow, TinyLearner):
 
 @exercise(
     "ex-clip",
-    hint="the gradient is there after `backward` and used by the step; `self.learn` "
-    "leads to the model.",
+    title="Clip the gradient",
+    hints=(
+        "the gradient is there after `backward` and used by the step; `self.learn` "
+        "leads to the model.",
+    ),
     shown="All gradients together got the length `max_norm` where they were longer, "
     "and kept their direction.",
 )
@@ -392,8 +405,11 @@ def clip(Clip, TinyLearner):
 
 @exercise(
     "ex-flat",
-    hint="`one_cycle` has the peak at `pct_start`, and nobody says that the start must "
-    "lie below the peak.",
+    title="Another schedule",
+    hints=(
+        "`one_cycle` has the peak at `pct_start`, and nobody says that the start must "
+        "lie below the peak.",
+    ),
     shown="A flat start is a cycle that does not rise.",
 )
 def flat(flat_cosine):
@@ -428,8 +444,11 @@ def flat(flat_cosine):
 
 @exercise(
     "ex-all-digits",
-    hint="begin a list when the validation begins, add to it after each of its "
-    "batches, divide when it is over.",
+    title="Your learner, the whole task",
+    hints=(
+        "begin a list when the validation begins, add to it after each of its "
+        "batches, divide when it is over.",
+    ),
     shown="A metric is a callback: it collects while the learner validates.",
 )
 def all_digits(Accuracy, TinyLearner):

@@ -48,8 +48,11 @@ def _sets(dls, name):
 
 @exercise(
     "ex-count-images",
-    hint="`get_image_files` finds the pictures below a folder; the last two folders in "
-    "the path of each are its set and its class.",
+    title="Count",
+    hints=(
+        "`get_image_files` finds the pictures below a folder; the last two folders in "
+        "the path of each are its set and its class.",
+    ),
     shown="A picture's folder is its label and the folder above is its set; everything "
     "else in the tree can be ignored.",
 )
@@ -107,8 +110,11 @@ def count(count_pictures):
 
 @exercise(
     "ex-label",
-    hint="the folder of a file is `file.parent`, and its name is text; a dictionary "
-    "leads from there to the word.",
+    title="A label function",
+    hints=(
+        "the folder of a file is `file.parent`, and its name is text; a dictionary "
+        "leads from there to the word.",
+    ),
     shown="A label function makes any layout readable. fastai sorts the labels that it "
     "finds, so it makes seven class 0.",
 )
@@ -165,8 +171,11 @@ def label(spell, dls_words):
 
 @exercise(
     "ex-epochs",
-    hint="look at the two tables under `fine_tune(1)`: which argument sets the number "
-    "of rows of each?",
+    title="How many epochs?",
+    hints=(
+        "look at the two tables under `fine_tune(1)`: which argument sets the number "
+        "of rows of each?",
+    ),
     shown="Both phases are training: one number asks for the frozen epochs, one for "
     "those in which everything is free.",
 )
@@ -202,7 +211,8 @@ def epochs(epochs_run):
 
 @exercise(
     "ex-how-many-batches",
-    hint="how many full batches are there, and does what remains make one more?",
+    title="How many batches?",
+    hints=("how many full batches are there, and does what remains make one more?",),
     shown="Dropping the last batch rounds down, keeping it rounds up, and where the "
     "division leaves nothing the two agree.",
 )
@@ -248,8 +258,11 @@ def batches(batches):
 
 @exercise(
     "ex-worst",
-    hint="pick from each row the entry in the column that `truth` names, which is one "
-    "number a picture; then find the smallest.",
+    title="The worst answer",
+    hints=(
+        "pick from each row the entry in the column that `truth` names, which is one "
+        "number a picture; then find the smallest.",
+    ),
     shown="The picture with the smallest probability of its true class is the one with "
     "the largest loss: fastai calls these the top losses.",
 )
@@ -303,8 +316,11 @@ def worst(worst_answer):
 
 @exercise(
     "ex-trust-table",
-    hint="`from_df` takes the table and the folder to which its names belong; the "
-    "share held out is `valid_pct`.",
+    title="Trust the table instead",
+    hints=(
+        "`from_df` takes the table and the folder to which its names belong; the "
+        "share held out is `valid_pct`.",
+    ),
     shown="The table has the same labels as the folders under other names: class 0 is "
     "the 3, class 1 the 7.",
 )
@@ -370,8 +386,11 @@ def labels_in_table(dls_table, digits):
 
 @exercise(
     "ex-residual",
-    hint="`torch.nn.Sequential` keeps the layers and applies them in turn; the input "
-    "is still there afterwards, to be added.",
+    title="A block that adds",
+    hints=(
+        "`torch.nn.Sequential` keeps the layers and applies them in turn; the input "
+        "is still there afterwards, to be added.",
+    ),
     shown="A block whose layers compute zero passes on its input, as far as that is "
     "not negative: a deeper network need not be worse than a shallower one.",
     methods=("forward",),
@@ -440,8 +459,11 @@ def _body():
 
 @exercise(
     "ex-freeze-body",
-    hint="`body.modules()` visits every layer, at any depth, and `isinstance` tells "
-    "its kind; `requires_grad_` switches a parameter.",
+    title="Freeze by hand",
+    hints=(
+        "`body.modules()` visits every layer, at any depth, and `isinstance` tells "
+        "its kind; `requires_grad_` switches a parameter.",
+    ),
     shown="Freezing is a switch on each parameter, and fastai leaves one kind of "
     "layer switched on.",
 )

@@ -68,8 +68,11 @@ def _close(found, expected):
 
 @exercise(
     "ex-global-batch",
-    hint="in one step each of the processes uses a batch; first share the samples out, "
-    "then cut one share into batches.",
+    title="Count the steps",
+    hints=(
+        "in one step each of the processes uses a batch; first share the samples out, "
+        "then cut one share into batches.",
+    ),
     shown="Round up twice: the shares are padded, and a smaller last batch is a step "
     "too.",
 )
@@ -134,8 +137,11 @@ def _check_steps(steps_per_epoch, samples, processes, batch):
 
 @exercise(
     "ex-accumulate",
-    hint="the mean over all samples is a sum over samples, divided once by their "
-    "number; what does the mean of one part have to be multiplied by?",
+    title="Accumulate over unequal parts",
+    hints=(
+        "the mean over all samples is a sum over samples, divided once by their "
+        "number; what does the mean of one part have to be multiplied by?",
+    ),
     shown="Weighted by their samples, parts of any sizes give the gradient of the "
     "whole batch, and no more than one of them is in memory.",
 )
@@ -241,8 +247,11 @@ def _check_accumulated(found, whole, parts, samples, size):
 
 @exercise(
     "ex-shares",
-    hint="compute the gradient of the mean loss of each share by itself, as each "
-    "process does; DDP does not know how many samples stand behind it.",
+    title="Shares that are unequal",
+    hints=(
+        "compute the gradient of the mean loss of each share by itself, as each "
+        "process does; DDP does not know how many samples stand behind it.",
+    ),
     shown="DDP takes the plain average over processes, so with unequal shares the "
     "samples of the smaller one count more.",
 )
@@ -303,8 +312,11 @@ def shares(ddp_gradient, ratio):
 
 @exercise(
     "ex-shuffle",
-    hint="`__iter__` is called once for each epoch; make a `torch.Generator` there, "
-    "from the seed and a number that you count.",
+    title="A shuffled parity",
+    hints=(
+        "`__iter__` is called once for each epoch; make a `torch.Generator` there, "
+        "from the seed and a number that you count.",
+    ),
     shown="The order depends on the seed and the epoch, not on who reads how far, so "
     "every engine sees the same batches.",
 )
@@ -392,8 +404,11 @@ def _gradient_norms(model, loader, epochs, lr):
 
 @exercise(
     "ex-gradient-norms",
-    hint="chapter 14 lists fastai's events; one of them comes between `backward` and "
-    "the step of the optimizer.",
+    title="Look inside fastai's loop",
+    hints=(
+        "chapter 14 lists fastai's events; one of them comes between `backward` and "
+        "the step of the optimizer.",
+    ),
     shown="One norm a step and none of it zero: gradients live from the backward pass "
     "to `zero_grad`, and a callback sees them in between.",
 )
@@ -515,8 +530,11 @@ WRONG_RULES = {
 
 @exercise(
     "ex-fifth",
-    hint="keep a list with one buffer for each parameter, made once before the first "
-    "epoch; `torch.autograd.grad` returns gradients without storing them.",
+    title="A fifth way",
+    hints=(
+        "keep a list with one buffer for each parameter, made once before the first "
+        "epoch; `torch.autograd.grad` returns gradients without storing them.",
+    ),
     shown="An optimizer is a buffer for each weight and two lines of arithmetic; the "
     "loss of every step is that of `torch.optim.SGD`.",
 )
@@ -580,9 +598,12 @@ def fifth(functional_way):
 
 @exercise(
     "ex-project",
-    hint="of the five things that must be equal, your function is responsible for "
-    "three: the first weights, the batches and the random numbers. Make them anew for "
-    "each way.",
+    title="Parity in your own project",
+    hints=(
+        "of the five things that must be equal, your function is responsible for "
+        "three: the first weights, the batches and the random numbers. Make them anew "
+        "for each way.",
+    ),
     shown="Three things made anew for each way, and what is left in the distance is "
     "the ways' own doing. It works for any project.",
 )

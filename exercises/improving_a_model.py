@@ -57,8 +57,11 @@ class _Watched(nn.Module):
 
 @exercise(
     "ex-one-batch",
-    hint="`unsqueeze(0)` makes a batch of one, and the batch goes to the device; then "
-    "softmax, and the largest.",
+    title="One picture, one answer",
+    hints=(
+        "`unsqueeze(0)` makes a batch of one, and the batch goes to the device; then "
+        "softmax, and the largest.",
+    ),
     shown="One picture is a batch of one. Now see how sure an untrained model is of "
     "its answers, whatever it is shown.",
 )
@@ -123,8 +126,11 @@ def one_picture(predict_one):
 
 @exercise(
     "ex-longer",
-    hint="go through the epochs and remember where the losses went below the line; "
-    "forget it when one of them comes back.",
+    title="Only longer",
+    hints=(
+        "go through the epochs and remember where the losses went below the line; "
+        "forget it when one of them comes back.",
+    ),
     shown="A dip is not yet learning: the start is where the loss leaves chance for "
     "good.",
 )
@@ -201,8 +207,11 @@ def longer(starts):
 
 @exercise(
     "ex-technique",
-    hint="copy the picture, draw a row and a column for the upper left corner, and "
-    "paint `[:, row : row + side, column : column + side]`.",
+    title="Your own technique",
+    hints=(
+        "copy the picture, draw a row and a column for the upper left corner, and "
+        "paint `[:, row : row + side, column : column + side]`.",
+    ),
     shown="A missing corner leaves the label true, and no single spot of a picture can "
     "be learned by heart.",
 )
@@ -286,8 +295,11 @@ def technique(cutout):
 
 @exercise(
     "ex-any-file",
-    hint="`mode` settles the channels; `apply_exif_orientation` is the argument that "
-    "turns a picture upright.",
+    title="Any picture at all",
+    hints=(
+        "`mode` settles the channels; `apply_exif_orientation` is the argument that "
+        "turns a picture upright.",
+    ),
     shown="Channels, type and orientation are a property of the file; after this one "
     "function a model no longer meets them.",
 )
@@ -385,8 +397,11 @@ class _Mean(nn.Module):
 
 @exercise(
     "ex-many-files",
-    hint="stack the transformed pictures of 25 paths, collect the probabilities, and "
-    "make the table when all are there.",
+    title="Many pictures, one table",
+    hints=(
+        "stack the transformed pictures of 25 paths, collect the probabilities, and "
+        "make the table when all are there.",
+    ),
     shown="A table of probabilities keeps what a list of names throws away: how sure "
     "each answer is.",
 )
@@ -495,8 +510,11 @@ def _candidate(labels, valid, test, sure):
 
 @exercise(
     "ex-own-model",
-    hint="`test_step` on the validation loader gives each loss; `min` over the "
-    "dictionary, by its values, names the model.",
+    title="Your model",
+    hints=(
+        "`test_step` on the validation loader gives each loss; `min` over the "
+        "dictionary, by its values, names the model.",
+    ),
     shown="The validation set did the choosing, so the test set has flattered no "
     "model.",
 )

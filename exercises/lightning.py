@@ -92,8 +92,11 @@ def _easy_digits(samples):
 
 @exercise(
     "ex-trainer-steps",
-    hint="how many batches does a loader of 4,000 pictures have? Try 4,000, 3,999 and "
-    "32 as sizes of a batch.",
+    title="How many steps?",
+    hints=(
+        "how many batches does a loader of 4,000 pictures have? Try 4,000, 3,999 and "
+        "32 as sizes of a batch.",
+    ),
     shown="Every epoch has its own last batch, so round up first, then multiply.",
 )
 def steps(steps):
@@ -135,8 +138,11 @@ def steps(steps):
 
 @exercise(
     "ex-own-classifier",
-    hint="four methods besides `__init__`: `forward`, `training_step`, "
-    "`validation_step` and `configure_optimizers`; `LitDigits` has all of them.",
+    title="A digit classifier of your own",
+    hints=(
+        "four methods besides `__init__`: `forward`, `training_step`, "
+        "`validation_step` and `configure_optimizers`; `LitDigits` has all of them.",
+    ),
     shown="A training step computes where its batch is, so a trainer may put the class "
     "on any device.",
 )
@@ -307,8 +313,11 @@ def _check_training(module):
 
 @exercise(
     "ex-schedule",
-    hint="`scheduler` and `interval` are keys of an inner dictionary, the value of "
-    '`"lr_scheduler"`.',
+    title="A schedule for the learning rate",
+    hints=(
+        "`scheduler` and `interval` are keys of an inner dictionary, the value of "
+        '`"lr_scheduler"`.',
+    ),
     shown="The rate rose for 30 % of the steps, the default of `OneCycleLR`, and fell "
     "for the rest.",
 )
@@ -381,7 +390,8 @@ def schedule(Scheduled):
 
 @exercise(
     "ex-count-samples",
-    hint="`on_train_batch_end` gets the batch, a pair of pictures and labels.",
+    title="A callback",
+    hints=("`on_train_batch_end` gets the batch, a pair of pictures and labels.",),
     shown="A callback counts in any training, without a line of the module changed.",
 )
 @_quietly()
@@ -431,8 +441,11 @@ def callback(CountSamples):
 
 @exercise(
     "ex-continue",
-    hint="`fit` has an argument for the file, and `max_epochs` counts from the very "
-    "first epoch.",
+    title="Resume",
+    hints=(
+        "`fit` has an argument for the file, and `max_epochs` counts from the very "
+        "first epoch.",
+    ),
     shown="Weights, step counter and the optimizer's memory came out of the file: the "
     "training ended with the weights of an uninterrupted one.",
 )
@@ -502,8 +515,11 @@ def _check_resumed(resumed, fresh, loader, total, straight, anew, asked):
 
 @exercise(
     "ex-order",
-    hint="write `fit` of `TinyTrainer` again; the two calls enclose the loop over the "
-    "batches.",
+    title="In which order?",
+    hints=(
+        "write `fit` of `TinyTrainer` again; the two calls enclose the loop over the "
+        "batches.",
+    ),
     shown="Same calls in the same order, and the same weights, as from `L.Trainer`.",
 )
 @_quietly()

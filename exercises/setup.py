@@ -62,8 +62,11 @@ def _require_asked(clock):
 
 @exercise(
     "ex-verdict",
-    hint="begin with the pair that cannot occur; then ask what is true of each of the "
-    "three others.",
+    title="Read the pair",
+    hints=(
+        "begin with the pair that cannot occur; then ask what is true of each of the "
+        "three others.",
+    ),
     shown="*Built* is about the software, *available* about the machine.",
 )
 def verdict(function):
@@ -104,7 +107,10 @@ def verdict(function):
 
 @exercise(
     "ex-prefer",
-    hint="go through the wishes in their order, and return as soon as one is there.",
+    title="A wish list",
+    hints=(
+        "go through the wishes in their order, and return as soon as one is there.",
+    ),
     shown="A chain stops at the first that fits, and no later line can overrule it.",
 )
 def prefer(function):
@@ -144,8 +150,11 @@ def prefer(function):
 
 @exercise(
     "ex-double",
-    hint="make the tensor with `dtype=` and `device=`; on the way to NumPy it passes "
-    "through main memory.",
+    title="There and back",
+    hints=(
+        "make the tensor with `dtype=` and `device=`; on the way to NumPy it passes "
+        "through main memory.",
+    ),
     shown="`.cpu()` before NumPy costs nothing on the CPU and is needed elsewhere.",
 )
 def double(double_on):
@@ -187,7 +196,8 @@ def double(double_on):
 
 @exercise(
     "ex-move",
-    hint="let the function call itself for the parts of a list, a tuple or a dict.",
+    title="Move a batch",
+    hints=("let the function call itself for the parts of a list, a tuple or a dict.",),
     shown="A function that calls itself handles a batch of any form.",
 )
 def move(function):
@@ -243,7 +253,8 @@ def move(function):
 
 @exercise(
     "ex-your-gpu",
-    hint="for each name, train once without a clock and once with it.",
+    title="Practise on a GPU of your own",
+    hints=("for each name, train once without a clock and once with it.",),
     shown="The first run pays for what happens only once; the second one is the "
     "measurement.",
 )
@@ -308,7 +319,8 @@ def race(function):
 
 @exercise(
     "ex-accelerator",
-    hint="ask `is_available` first; a device has a `type`.",
+    title="Other accelerators",
+    hints=("ask `is_available` first; a device has a `type`.",),
     shown="`torch.accelerator` speaks of whatever there is, so the code outlives the "
     "kinds that you know.",
 )
@@ -362,8 +374,11 @@ def accelerator(function):
 
 @exercise(
     "ex-seconds",
-    hint="the clock starts when the warm-up is really over, and stops when the work "
-    "really is.",
+    title="A stopwatch without traps",
+    hints=(
+        "the clock starts when the warm-up is really over, and stops when the work "
+        "really is.",
+    ),
     shown="One wait keeps the warm-up out of the measurement, the other keeps the work "
     "in.",
 )
@@ -454,7 +469,8 @@ class _NothingToWaitForError(RuntimeError):
 
 @exercise(
     "ex-report",
-    hint="which of the two notes makes you doubt what the other one says?",
+    title="Read a report",
+    hints=("which of the two notes makes you doubt what the other one says?",),
     shown="First make sure that the report is about the Python that trains, then "
     "believe it.",
 )

@@ -10,8 +10,11 @@ from .behaviour import effort
 
 @exercise(
     "ex-shapes",
-    hint="write the shapes below each other, aligned at the right, and ask which "
-    "dimension is used up, added or moved.",
+    title="Shapes without a computer",
+    hints=(
+        "write the shapes below each other, aligned at the right, and ask which "
+        "dimension is used up, added or moved.",
+    ),
     shown="You can predict shapes without a computer, and that is how most shape "
     "errors are found.",
 )
@@ -54,7 +57,8 @@ def shapes(answers):
 
 @exercise(
     "ex-standardise",
-    hint="each column has its own mean; which dimension does it use up?",
+    title="Standardise the columns",
+    hints=("each column has its own mean; which dimension does it use up?",),
     shown="A reduction along dimension 0 leaves one number a column, and broadcasting "
     "carries it back over the rows.",
 )
@@ -112,7 +116,10 @@ def standardise(function):
 
 @exercise(
     "ex-pictures",
-    hint="one tool moves dimensions, one puts memory in order, one changes the dtype.",
+    title="From camera to model",
+    hints=(
+        "one tool moves dimensions, one puts memory in order, one changes the dtype.",
+    ),
     shown="`permute` keeps each number with its pixel; dtype and range follow "
     "separately.",
 )
@@ -157,8 +164,11 @@ def pictures(to_model_input):
 
 @exercise(
     "ex-memory",
-    hint="two tensors on the same memory can start at different places in it, so "
-    "compare the storages.",
+    title="View or copy?",
+    hints=(
+        "two tensors on the same memory can start at different places in it, so "
+        "compare the storages.",
+    ),
     shown="Slices and changes of shape are views; masks, lists and real conversions "
     "copy; `reshape` and `to` copy only if they must.",
 )
@@ -220,7 +230,8 @@ def memory(shares_memory, shared):
 
 @exercise(
     "ex-linear",
-    hint="`weight` has one row an output, so it has to be turned before `@`.",
+    title="Your own linear layer",
+    hints=("`weight` has one row an output, so it has to be turned before `@`.",),
     shown="`nn.Linear` is `x @ weight.T + bias`, for any number of dimensions before "
     "the last.",
 )
@@ -262,8 +273,11 @@ def linear(linear_by_hand):
 
 @exercise(
     "ex-nearest",
-    hint="put a dimension of size 1 into each of the two, so that broadcasting makes "
-    "(N, K, D) of them; then use up D, then K.",
+    title="Nearest centroid",
+    hints=(
+        "put a dimension of size 1 into each of the two, so that broadcasting makes "
+        "(N, K, D) of them; then use up D, then K.",
+    ),
     shown="Two new dimensions and broadcasting compare everything with everything in "
     "one operation.",
 )

@@ -18,8 +18,11 @@ def _require_tensors(**answers):
 
 @exercise(
     "ex-factories",
-    hint="the matrix of the first is called the identity; the third has a function "
-    "that takes the number of points instead of a step.",
+    title="More ways to make a tensor",
+    hints=(
+        "the matrix of the first is called the identity; the third has a function "
+        "that takes the number of points instead of a step.",
+    ),
     shown="`eye`, `full`, `linspace` and the functions ending in `_like` save you from "
     "filling tensors by hand.",
 )
@@ -68,8 +71,11 @@ def factories(identity, sevens, quarters, noise):
 
 @exercise(
     "ex-bytes",
-    hint="bring the entries into the range, scale them, round, and convert last: a "
-    "conversion rounds nothing and refuses nothing.",
+    title="From floats to bytes",
+    hints=(
+        "bring the entries into the range, scale them, round, and convert last: a "
+        "conversion rounds nothing and refuses nothing.",
+    ),
     shown="A conversion cuts off digits and mangles what does not fit, so `round` and "
     "`clamp` come before it.",
 )
@@ -121,9 +127,12 @@ def to_bytes(function):
 
 @exercise(
     "ex-slices",
-    hint="the order is batch, channel, row, column; `...` stands for all dimensions "
-    "that you do not name, and an index takes its dimension away where a slice "
-    "keeps it.",
+    title="Pieces of a batch",
+    hints=(
+        "the order is batch, channel, row, column; `...` stands for all dimensions "
+        "that you do not name, and an index takes its dimension away where a slice "
+        "keeps it.",
+    ),
     shown="An index removes its dimension, a slice of length one keeps it, and `...` "
     "skips what comes before.",
 )
@@ -185,8 +194,11 @@ def slices(first, green, corners, coarse, green_kept):
 
 @exercise(
     "ex-missing",
-    hint="a comparison gives a mask; it picks the readings that are there, and it says "
-    "which entries of a copy are to be filled.",
+    title="Readings that are missing",
+    hints=(
+        "a comparison gives a mask; it picks the readings that are there, and it says "
+        "which entries of a copy are to be filled.",
+    ),
     shown="One mask both picks entries and says where to write; `clone` keeps the "
     "original as it was.",
 )
@@ -232,7 +244,10 @@ def fill_missing(function):
 
 @exercise(
     "ex-array",
-    hint="gradients, the device, NumPy, memory of its own: there is a method for each.",
+    title="Out of PyTorch, whatever happens",
+    hints=(
+        "gradients, the device, NumPy, memory of its own: there is a method for each.",
+    ),
     shown="`detach`, `cpu`, `numpy` and a copy, in this order, work for every tensor.",
 )
 def to_array(function):
@@ -303,8 +318,11 @@ def _states():
 
 @exercise(
     "ex-own-shuffle",
-    hint="make a generator, give it the seed, and let `randperm` draw from it; a "
-    "tensor of positions is an index.",
+    title="A shuffle that nobody else notices",
+    hints=(
+        "make a generator, give it the seed, and let `randperm` draw from it; a "
+        "tensor of positions is an index.",
+    ),
     shown="A generator of your own repeats your draws and leaves all others alone.",
 )
 def shuffled(function):

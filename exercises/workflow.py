@@ -39,8 +39,11 @@ def _trajectory(x, y, loss_fn, lr, epochs, momentum=0.0):
 
 @exercise(
     "ex-three-sets",
-    hint="compute two positions, the end of the training set and the end of the "
-    "validation set, and cut `X` and `y` with the same slices.",
+    title="Three sets",
+    hints=(
+        "compute two positions, the end of the training set and the end of the "
+        "validation set, and cut `X` and `y` with the same slices.",
+    ),
     shown="Three sets share no row and lose none, and each label stayed with its "
     "features.",
 )
@@ -94,8 +97,11 @@ def three_sets(three_way_split):
 
 @exercise(
     "ex-seeds",
-    hint="`torch.manual_seed` acts on what is drawn after it, and `.item()` makes a "
-    "Python number of a tensor with one entry.",
+    title="Seeds",
+    hints=(
+        "`torch.manual_seed` acts on what is drawn after it, and `.item()` makes a "
+        "Python number of a tensor with one entry.",
+    ),
     shown="The same seed gives the same start, another seed another one; none of them "
     "is the right one.",
 )
@@ -141,8 +147,11 @@ def seeds(initial_parameters):
 
 @exercise(
     "ex-no-seed",
-    hint="everything that belongs to one model stands in the loop: make it, note its "
-    "two numbers, make its optimizer, train, note the numbers again.",
+    title="Without a seed",
+    hints=(
+        "everything that belongs to one model stands in the loop: make it, note its "
+        "two numbers, make its optimizer, train, note the numbers again.",
+    ),
     shown="Three different starts, three finishes close to 0.7 and 0.3: the data "
     "decide, not the start.",
 )
@@ -211,8 +220,10 @@ def _finishes(starts):
 
 @exercise(
     "ex-plane",
-    hint="two features go in and one number comes out; the loop is the one of the "
-    "line.",
+    title="Two features",
+    hints=(
+        "two features go in and one number comes out; the loop is the one of the line.",
+    ),
     shown="One more feature is one more weight, and all three numbers of your plane "
     "are within 0.01 of the truth.",
 )
@@ -250,8 +261,11 @@ def plane(plane):
 
 @exercise(
     "ex-resting-loss",
-    hint="the loss function for the training is the argument, the measure at the end "
-    "is always the mean absolute error.",
+    title="A loss that comes to rest",
+    hints=(
+        "the loss function for the training is the argument, the measure at the end "
+        "is always the mean absolute error.",
+    ),
     shown="Steps of MSE shrink with the error and come to rest at the truth; steps of "
     "MAE keep their length and jump to and fro around it.",
 )
@@ -295,8 +309,11 @@ def mse(mae_after):
 
 @exercise(
     "ex-best",
-    hint="after each epoch, compare the validation loss with `best_loss`; when it is "
-    "smaller, note all three, and remember what `state_dict()` does not do.",
+    title="Keep the best",
+    hints=(
+        "after each epoch, compare the validation loss with `best_loss`; when it is "
+        "smaller, note all three, and remember what `state_dict()` does not do.",
+    ),
     shown="The best epoch was not the last one, and its parameters were kept as a "
     "copy.",
 )
@@ -360,8 +377,11 @@ def best(best_loss, best_epoch, best_state, best_model):
 
 @exercise(
     "ex-resume",
-    hint="make model and optimizer by the same lines, at the start and on the next "
-    "day; then load a state dict into each of the two.",
+    title="Go on tomorrow",
+    hints=(
+        "make model and optimizer by the same lines, at the start and on the next "
+        "day; then load a state dict into each of the two.",
+    ),
     shown="With both states in the file, the interrupted training ends where the "
     "uninterrupted one does, to the last bit.",
 )
@@ -443,8 +463,11 @@ def _at(parameters, x):
 
 @exercise(
     "ex-from-memory",
-    hint="six parts: data, model, loss and optimizer, loop, prediction, saving and "
-    "loading. Write the names of the parts as comments first.",
+    title="From memory",
+    hints=(
+        "six parts: data, model, loss and optimizer, loop, prediction, saving and "
+        "loading. Write the names of the parts as comments first.",
+    ),
     shown="Your line falls as it should, and the second model has the same numbers in "
     "a memory of its own.",
 )

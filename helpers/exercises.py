@@ -14,6 +14,7 @@ import inspect
 import linecache
 import os
 import re
+import reprlib
 import textwrap
 import threading
 import traceback
@@ -33,6 +34,8 @@ CHECKERS = "first_tensor_exercises"
 REGISTERED = re.compile(r"^@exercise\(\s*\"([\w-]+)\"", re.M)
 # Several times what the slowest right answer takes on a slow, busy machine.
 SECONDS = 60
+# Holds a call together that readers are told to type; printed as an ordinary space.
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 class NotSolvedError(Exception):
@@ -45,20 +48,30 @@ class WrongAnswerError(Exception):
 
 @dataclass(frozen=True)
 class Exercise:
-    """A checker, the first hint, what a right answer has shown, and its settings."""
+    """A checker, what it says besides its verdict, and its settings."""
 
     checker: Callable
-    hint: str
+    title: str
+    number: int
+    hints: tuple[str, ...]
     shown: str
     methods: tuple[str, ...]
     seconds: float
+
+    @property
+    def name(self):
+        """What the chapter calls it, such as "Exercise 3 (Seeds)"."""
+        return f"Exercise {self.number} ({self.title})"
 
 
 EXERCISES: dict[str, Exercise] = {}
 
 
-def exercise(label, *, hint, shown, methods=(), seconds=SECONDS):
+def exercise(label, *, title, hints, shown, methods=(), seconds=SECONDS):
     """Register the decorated function as the checker of an exercise.
+
+    The checkers of a chapter stand in one file, in the order of its exercises: that
+    gives the number under which `check` speaks of one.
 
     The checker takes the answers in the order of the stub's `check` call, and raises
     through `require`, `explain` and `call`. It is never called while an answer is
@@ -69,8 +82,11 @@ def exercise(label, *, hint, shown, methods=(), seconds=SECONDS):
     ----------
     label : str
         The label of the exercise in its chapter, such as ``"ex-slices"``.
-    hint : str
-        The first hint: what to try, without the answer.
+    title : str
+        Its title, as in the chapter.
+    hints : tuple of str
+        What to try, without the answer; then the function, or the step, at which people
+        get stuck. Sentences that can follow "Hint:".
     shown : str
         What a right answer has shown: a fact worth remembering.
     methods : tuple of str, optional
@@ -87,13 +103,24 @@ def exercise(label, *, hint, shown, methods=(), seconds=SECONDS):
     Raises
     ------
     ValueError
-        If the label is taken.
+        If the label is taken, or the hints are not one or two strings.
     """
+    if type(hints) not in (tuple, list) or len(hints) not in (1, 2):
+        raise ValueError(f"hints must be one or two strings in a tuple, got {hints!r}")
 
     def register(checker):
         if label in EXERCISES:
             raise ValueError(f"label {label!r} has a checker already")
-        EXERCISES[label] = Exercise(checker, hint, shown, tuple(methods), seconds)
+        modules = [one.checker.__module__ for one in EXERCISES.values()]
+        EXERCISES[label] = Exercise(
+            checker=checker,
+            title=title,
+            number=modules.count(checker.__module__) + 1,
+            hints=tuple(hints),
+            shown=shown,
+            methods=tuple(methods),
+            seconds=seconds,
+        )
         return checker
 
     return register
@@ -154,8 +181,8 @@ def call_as_is(function, *args, **kwargs):
     return result
 
 
-def check(label, *answers):
-    """Say whether an answer is right, what is wrong with it, or give a first hint.
+def check(label, *answers, hint=None):
+    """Say whether an answer is right, what is wrong with it, or give a hint.
 
     Prints one paragraph, whatever the answer does. Only an interrupt of the kernel
     during the check is raised again, after the paragraph. Chapter 01 uses it first.
@@ -182,33 +209,35 @@ def check(label, *answers):
         ``...``, a list, tuple, set or dict that holds one, a function whose body is no
         more than ``...``, `pass` or a docstring, and a class whose body is ``...``, or
         one of whose methods that the stub leaves open has such a body.
+    hint : {1, 2}, optional
+        Give this hint instead of a verdict; then no answers are needed.
     """
     cell = inspect.currentframe().f_back.f_code.co_filename
     with interrupts() as interrupted:
         try:
-            said = _verdict(label, answers, cell)
+            if unknown := _unknown(label):
+                said = f": {unknown}"
+            elif hint is None:
+                said = f": {_verdict(label, answers, cell)}"
+            else:
+                said = _hint_asked(label, hint)
         except BaseException as error:
-            said = f"the check itself has failed, with {_text(error)}"
+            said = f": the check itself has failed, with {_text(error)}"
     if interrupted:
-        said = "you stopped the check, so this was not judged."
-    named = label if type(label) is str else "check"
-    print(textwrap.fill(f"{named}: {said}", width=76, break_on_hyphens=False))
+        said = ": you stopped the check, so this was not judged."
+    if type(label) is not str:
+        named = "check"
+    else:
+        named = EXERCISES[label].name if label in EXERCISES else label
+    filled = textwrap.fill(f"{named}{said}", width=76, break_on_hyphens=False)
+    print(filled.replace(NO_BREAK, " "))
     if interrupted:
         raise KeyboardInterrupt
 
 
 def _verdict(label, answers, cell):
-    if type(label) is not str:
-        return (
-            "the first argument is the label of an exercise, a string such as "
-            f'"ex-slices"; this is of the type {type(label).__name__}.'
-        )
-    this = _find(label)
-    if this is None:
-        alike = " or ".join(get_close_matches(label, _modules(), n=2))
-        meant = f" Did you mean {alike}?" if alike else ""
-        return f"there is no exercise of this name.{meant}"
-    given = os.environ.get("COURSE_CHECK_SECONDS") or this.seconds
+    """Judge the answers to an exercise that there is; return what to say of them."""
+    given = os.environ.get("COURSE_CHECK_SECONDS") or EXERCISES[label].seconds
     try:
         seconds = float(given)
         valid = 0 < seconds <= threading.TIMEOUT_MAX
@@ -221,7 +250,7 @@ def _verdict(label, answers, cell):
         )
 
     try:
-        return guarded(lambda: _judged(this, answers, cell), seconds)
+        return guarded(lambda: _judged(label, answers, cell), seconds)
     except TimeUpError:
         return (
             f"not finished after {seconds:g} s, so this was not judged. Is there a "
@@ -230,13 +259,48 @@ def _verdict(label, answers, cell):
         )
 
 
-def _judged(this, answers, cell):
+def _unknown(label):
+    """Say what is wrong with a label, or return nothing."""
+    if type(label) is not str:
+        return (
+            "the first argument is the label of an exercise, a string such as "
+            f'"ex-slices"; this is of the type {type(label).__name__}.'
+        )
+    if _find(label):
+        return ""
+    alike = " or ".join(get_close_matches(label, _modules(), n=2))
+    meant = f" Did you mean {alike}?" if alike else ""
+    return f"there is no exercise of this name.{meant}"
+
+
+def _hint_asked(label, hint):
+    """Return what follows the exercise's name when a reader asks for a hint."""
+    count = len(EXERCISES[label].hints)
+    if type(hint) is not int or not 1 <= hint <= count:
+        return (
+            f": `hint` has to be {'1 or 2' if count == 2 else '1'}, and is "
+            f"{reprlib.repr(hint)}. Leave it out to have your answer checked."
+        )
+    return f", hint {hint}: {_hint(label, hint)}"
+
+
+def _hint(label, number):
+    """Return a hint, and how to ask for the next one."""
+    hints = EXERCISES[label].hints
+    said = hints[number - 1]
+    if number < len(hints):
+        said += f' For more, ask check("{label}",{NO_BREAK}hint={number + 1}).'
+    return said
+
+
+def _judged(label, answers, cell):
+    this = EXERCISES[label]
     try:
         if any(_is_stub(answer, cell, this.methods) for answer in answers):
             raise NotSolvedError
         this.checker(*answers)
     except NotSolvedError:
-        return f"not solved yet. Hint: {this.hint}"
+        return f"not solved yet. Hint: {_hint(label, 1)}"
     except WrongAnswerError as wrong:
         return f"not yet. {wrong}"
     except TimeUpError:

@@ -109,7 +109,8 @@ def output_of(chapter, label, answer, capsys):
     for number, source in enumerate([stub, *answer]):
         capsys.readouterr()
         run(source, namespace, f"<{label}:{number}>")
-    return " ".join(capsys.readouterr().out.split()).rpartition(f"{label}: ")[2]
+    said = " ".join(capsys.readouterr().out.split())
+    return said.rpartition(f"{helpers.exercises.EXERCISES[label].name}: ")[2]
 
 
 def call_of_check(chapter, label):
@@ -148,6 +149,20 @@ def test_misconception_is_named(chapter, label, mutant, capsys):
     said = output_of(chapter, label, [mutated], capsys)
     assert said.startswith("not yet. ")
     assert mutant.hint in said
+
+
+# Chapters whose exercises have no second hint yet.
+ONE_HINT = {chapter.stem for chapter in NOTEBOOKS}
+
+
+@pytest.mark.parametrize("chapter", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_exercise_has_two_hints(chapter):
+    every = map(helpers.exercises._find, exercises(chapter))
+    missing = {one.title for one in every if len(one.hints) < 2}
+    if chapter.stem in ONE_HINT:
+        assert missing, f"take {chapter.stem} out of ONE_HINT"
+    else:
+        assert not missing
 
 
 @pytest.mark.parametrize("chapter", NOTEBOOKS, ids=lambda path: path.stem)
@@ -189,6 +204,10 @@ def verdict_on(source, capsys):
     return " ".join(capsys.readouterr().out.split()).partition(": ")[2]
 
 
+HINTS = ("a hint.", "a stronger one.")
+UNSOLVED = 'not solved yet. Hint: a hint. For more, ask check("ex-tried", hint=2).'
+
+
 @pytest.fixture
 def tried(capsys):
     """Return a function that tells the verdict of a checker of its own on a cell.
@@ -198,7 +217,8 @@ def tried(capsys):
 
     def verdict(source, checker, **settings):
         helpers.exercises.EXERCISES.pop("ex-tried", None)
-        exercise("ex-tried", hint="a hint.", shown="a fact.", **settings)(checker)
+        texts = {"title": "Tried", "hints": HINTS, "shown": "a fact."}
+        exercise("ex-tried", **texts, **settings)(checker)
         return verdict_on(f"{source}\ncheck('ex-tried', answer)\n", capsys)
 
     yield verdict
@@ -234,7 +254,7 @@ STUBS = [
 @pytest.mark.parametrize("source", STUBS)
 def test_what_a_stub_has_is_not_solved(source, tried):
     said = tried(source, anything, methods=["step"])
-    assert said == "not solved yet. Hint: a hint."
+    assert said == UNSOLVED
 
 
 ANSWERS = [
@@ -288,7 +308,7 @@ def test_none_is_told_from_a_forgotten_return(body, said, tried):
 
 def test_result_that_is_open_is_not_solved(tried):
     said = tried("def answer():\n    x = 1\n    return x and ...", called)
-    assert said == "not solved yet. Hint: a hint."
+    assert said == UNSOLVED
 
 
 def test_error_beside_a_none_says_so(tried):
@@ -619,6 +639,55 @@ def test_error_in_a_cell_above_is_found(tried):
 def test_label_that_is_none_gets_a_verdict(label, capsys):
     said = verdict_on(f"check({label}, 1)", capsys)
     assert said.startswith("the first argument is the label of an exercise, a string")
+
+
+def test_hint_is_given_without_a_verdict(tried, capsys):
+    def refused(answer):
+        raise AssertionError("nothing is to be judged")
+
+    for cell in ("check('ex-tried', answer, hint={})", "check('ex-tried', hint={})"):
+        tried("answer = ...", refused)
+        run(cell.format(1), {"check": check, "answer": 3}, "<first>")
+        run(cell.format(2), {"check": check, "answer": 3}, "<second>")
+        assert " ".join(capsys.readouterr().out.split()) == (
+            "Exercise 1 (Tried), hint 1: a hint. For more, ask check("
+            '"ex-tried", hint=2). Exercise 1 (Tried), hint 2: a stronger one.'
+        )
+
+
+@pytest.mark.parametrize("width", range(30))
+def test_what_a_reader_is_to_type_is_not_torn(width, tried, capsys, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "HINTS", ("a " * width + "hint.", "b."))
+    tried("answer = ...", anything)
+    check("ex-tried", hint=1)
+    assert 'check("ex-tried", hint=2).\n' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("hint", ["0", "3", "-1", "'2'", "True", "2.0", "[2]", "..."])
+def test_hint_that_there_is_not_is_said(hint, tried, capsys):
+    tried("answer = ...", anything)
+    said = verdict_on(f"check('ex-tried', 1, hint={hint})", capsys)
+    assert said == (
+        f"`hint` has to be 1 or 2, and is {eval(hint)!r}. Leave it out to have your "
+        "answer checked."
+    )
+
+
+def test_hint_that_cannot_be_shown_gets_an_answer(tried, capsys):
+    tried("answer = ...", anything)
+    said = verdict_on(f"{ODD % 'int'}\ncheck('ex-tried', hint=answer)", capsys)
+    assert said.startswith(("`hint` has to be 1 or 2", "the check itself has failed"))
+
+
+def test_hint_for_an_unknown_label_names_the_nearest(capsys):
+    said = verdict_on("check('ex-slice', hint=1)", capsys)
+    assert said.startswith("there is no exercise of this name. Did you mean ex-slices")
+
+
+@pytest.mark.parametrize("hints", ["a hint.", (), ("a.", "b.", "c."), None])
+def test_exercise_has_one_or_two_hints(hints):
+    with pytest.raises(ValueError, match="hints must be one or two strings"):
+        exercise("ex-tried", title="Tried", hints=hints, shown="a fact.")
 
 
 def test_unknown_label_names_the_nearest(capsys):

@@ -42,7 +42,7 @@ def test_a_readers_folder_hides_no_checker(tmp_path):
     told = subprocess.run(
         [sys.executable, "-c", ask], cwd=tmp_path, capture_output=True, text=True
     )
-    assert told.stdout.startswith("ex-slices: not solved yet. Hint: "), told.stderr
+    assert told.stdout.startswith("Exercise 3 (Pieces of a batch): not"), told.stderr
 
 
 def test_helpers_know_no_chapter():
