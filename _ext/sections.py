@@ -8,6 +8,9 @@ shows, for the sidebar and for the link to where the reader goes on.
 
 A section whose opening cell carries the tag ``deeper`` can be skipped on a first
 reading. A badge says so, after its heading and in the contents.
+
+Exercises are numbered within their chapter, without its number, as JupyterLab and
+`check` number them.
 """
 
 import json
@@ -90,6 +93,27 @@ def note_sections(app, doctree):
         for section in chapter.children
         if isinstance(section, nodes.section) and cell_id(section, path)
     ]
+
+
+def remember_numbers(app, env):
+    """Hand Sphinx its own numbers of exercises, to compare with those it finds now."""
+    env.toc_fignumbers = getattr(env, "numbers_with_chapter", env.toc_fignumbers)
+    return []
+
+
+def number_within_chapter(app, env):
+    """Leave the chapter's number out of those that Sphinx has given exercises."""
+    env.numbers_with_chapter = env.toc_fignumbers
+    env.toc_fignumbers = {
+        docname: numbers
+        | {
+            "exercise": {
+                name: parts[-1:] for name, parts in numbers.get("exercise", {}).items()
+            }
+        }
+        for docname, numbers in env.toc_fignumbers.items()
+    }
+    return []
 
 
 def number(env, docname, anchor):
@@ -177,6 +201,8 @@ def setup(app):
     app.add_node(page_part, html=(visit_page_part, None))
     app.connect("config-inited", order_scripts, priority=700)
     app.connect("doctree-read", note_sections)
+    app.connect("env-get-updated", remember_numbers, priority=100)
+    app.connect("env-get-updated", number_within_chapter, priority=900)
     app.connect("env-check-consistency", write_list)
     app.connect("doctree-resolved", add_boxes)
     app.connect("html-page-context", tell_page)

@@ -200,14 +200,13 @@ def test_a_prediction_has_no_output(path, nowhere):
     assert counted >= len(asked)
 
 
-def test_exercises_have_the_numbers_of_the_site(nowhere):
-    numbers = [one.name for one in nowhere.exercises.values()]
-    assert "Exercise 5.1" in numbers
-    assert len(numbers) == len(set(numbers))
+def test_exercises_are_numbered_within_their_chapter(nowhere):
     made = nowhere.written(ROOT / "chapters" / "05_workflow.ipynb")
     shown = [text for text in heading_texts(made) if text.startswith("Exercise ")]
     own = [one for one in nowhere.exercises.values() if one.path.name[:2] == "05"]
-    assert [text.partition(":")[0] for text in shown] == [one.name for one in own]
+    assert shown == [one.heading for one in own]
+    numbers = [f"Exercise {i}" for i in range(1, len(own) + 1)]
+    assert [one.name for one in own] == numbers
 
 
 # --- one notebook of each thing ------------------------------------------------------
@@ -292,7 +291,7 @@ def test_solution_becomes_one_cell(small):
     solution = code("total = 6\n'''\n```\n'''", output="right")
     cells = small(f"## Exercises\n\n{EXERCISE}", stub, START, solution, "Why.", END)
     statement, kept, folded = cells
-    assert statement.source.endswith("### Exercise 7.1: Sum with `sum`\n\nAdd.")
+    assert statement.source.endswith("### Exercise 1 (Sum with `sum`)\n\nAdd.")
     assert kept.source == "total = ..."
     assert folded.source == (
         "<details>\n<summary>Solution</summary>\n\n"
@@ -303,7 +302,17 @@ def test_solution_becomes_one_cell(small):
 
 def test_exercise_is_linked_by_its_number(small):
     text, _ = small("As {ref}`ex-sum` shows.", EXERCISE)
-    assert text.source == "As [Exercise 7.1](#Exercise-7.1:-Sum-with-sum) shows."
+    assert text.source == "As [Exercise 1](#Exercise-1-%28Sum-with-sum%29) shows."
+
+
+def test_exercise_of_another_chapter_needs_a_text(small, tmp_path):
+    other = nbf.new_notebook(cells=[nbf.new_markdown_cell(f"# B\n\n{EXERCISE}")])
+    nbformat.write(other, tmp_path / "chapters" / "08_other.ipynb")
+    address = "08_other.ipynb#Exercise-1-%28Sum-with-sum%29"
+    (text,) = small("As [exercise 1 of chapter 8](08_other.ipynb#ex-sum) shows.")
+    assert text.source == f"As [exercise 1 of chapter 8]({address}) shows."
+    with pytest.raises(ValueError, match="leads to another chapter, so a reader needs"):
+        small("As {ref}`ex-sum` shows.")
 
 
 @pytest.mark.parametrize(

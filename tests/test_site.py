@@ -16,7 +16,9 @@ from nbformat import read as read_notebook
 from nbformat import write as write_notebook
 from sphinx_external_toc.parsing import parse_toc_yaml
 
+from helpers import exercises
 from tools import plain
+from tools.notebooks import labels
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*parse_toc_yaml(ROOT / "_toc.yml"), "search", "genindex"]
@@ -476,6 +478,15 @@ def test_search_finds_a_term_and_an_error_of_each_chapter(search, site, name):
     message = html.select_one(".cell_output .traceback").get_text().strip()
     hits = search(message.splitlines()[-1])
     assert name in [hit.partition("#")[0] for hit in hits]
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_exercises_have_the_names_that_check_gives(site, name):
+    titles = parsed(site / f"{name}.html").select("div.exercise > .admonition-title")
+    shown = [" ".join(title.get_text().split()) for title in titles]
+    notebook = read_notebook(ROOT / f"{name}.ipynb", as_version=4)
+    given = [exercises._find(label).name for label in labels(notebook)]
+    assert shown == [name.replace("`", "") for name in given]
 
 
 def test_mode_is_remembered(page, serve, site):

@@ -139,8 +139,8 @@ class Exercise(NamedTuple):
 
     @property
     def name(self):
-        """What the site calls it, "Exercise 5.2"."""
-        return self.heading.partition(":")[0]
+        """What a sentence calls it, "Exercise 2"."""
+        return self.heading.partition(" (")[0]
 
 
 def keep_raw(rule):
@@ -252,11 +252,9 @@ class Course:
         self.figures = set()
         self.exercises = {}
         for path, notebook in self.notebooks.items():
-            chapter = re.match(r"\d*", path.name)[0].lstrip("0")
             for number, label in enumerate(labels(notebook), 1):
                 title = self.exercise_title(notebook, label)
-                shown = f"{chapter}.{number}" if chapter else str(number)
-                self.exercises[label] = Exercise(path, f"Exercise {shown}: {title}")
+                self.exercises[label] = Exercise(path, f"Exercise {number} ({title})")
         self.headings = {
             path: self.anchors(notebook) for path, notebook in self.notebooks.items()
         }
@@ -365,8 +363,12 @@ class Course:
             known = self.exercises.get(token.content)
             if token.meta["name"] != "ref" or known is None:
                 raise ValueError(f"the plain flavour has no form for {raw}")
-            file = "" if known.path == path else known.path.name
-            return f"[{known.name}]({file}#{self.exercise_anchor(token.content)})"
+            if known.path != path:
+                raise ValueError(
+                    f"{raw} leads to another chapter, so a reader needs its number: "
+                    f"[exercise … of chapter …]({known.path.name}#{token.content})"
+                )
+            return f"[{known.name}](#{self.exercise_anchor(token.content)})"
         shown, mark, _ = raw.rpartition("](")
         if not mark:
             return raw  # an address between angle brackets
