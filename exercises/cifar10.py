@@ -38,8 +38,12 @@ def _parameters(first, second, bias=1, colours=3, between=None, flat=None):
     "ex-count-parameters",
     title="Count before you build",
     hints=(
-        "begin with the five lines of the count for 6 and 16, and ask of each 3, 6, "
-        "16 and 400 where it comes from.",
+        "start from the five lines of the chapter that count the parameters for 6 and "
+        "16, and ask of each 3, 6, 16 and 400 where it comes from.",
+        "`first` has two roles: the filters of the first convolution, and the channels "
+        "that the second one takes. So has `second`: the filters of the second "
+        "convolution, and a part of the 400 inputs of the first linear layer, which "
+        "are 16 maps of 5 by 5. The last two lines stay as they are.",
     ),
     shown="Two numbers change three layers: each layer's outputs are the next one's "
     "inputs.",
@@ -91,8 +95,13 @@ def count(count):
     "ex-undo",
     title="And back again",
     hints=(
-        "the steps of the transform, backwards, each undone: from normalised to 0 … "
-        "1, to 0 … 255, to whole numbers, to channels last.",
+        "take the steps of the transform in reverse order, and undo each of them: from "
+        "normalised back to 0 … 1, then to 0 … 255, then to whole numbers, and in the "
+        "end to channels last.",
+        "`torch.tensor(std)[:, None, None]` has the shape `(3, 1, 1)`, which fits the "
+        "channels; the same goes for `mean`. Normalising subtracts and then divides, "
+        "so you multiply and then add. Before a float becomes `torch.uint8` it needs "
+        "`round()`, or 41.99998 ends up as 41.",
     ),
     shown="Normalising loses nothing, as long as the six numbers are kept and the "
     "bytes are rounded, not cut off.",
@@ -168,8 +177,11 @@ def undo(undo):
     "ex-reports",
     title="Nothing left out",
     hints=(
-        "`range(0, len(losses), every)` gives where each part begins, and a slice may "
-        "reach beyond the end.",
+        "`range(0, len(losses), every)` gives you the start of each part, and a slice "
+        "may reach beyond the end of the list.",
+        "from each start, cut `losses[start : start + every]`. The last part may be "
+        "shorter than `every`, so use its `len` for both numbers of the pair: for how "
+        "many batches have passed, and for what you divide the sum by.",
     ),
     shown="Every batch is in exactly one report, and each mean is divided by the "
     "number of its own batches.",
@@ -239,8 +251,12 @@ def reports(running_means):
     "ex-per-class",
     title="Accuracy by class, by hand",
     hints=(
-        "`truth[predicted == truth]` are the classes of the right answers; count "
-        "those, and all, by `bincount(minlength=classes)`.",
+        "you need two numbers for each class: how many pictures it has, and how many "
+        "of those were answered right. `bincount` counts classes; which classes do you "
+        "hand it?",
+        "`truth[predicted == truth]` holds the classes of the right answers. Count "
+        "those, and count all of `truth`. With `minlength=classes` both counts have "
+        "the same length, and 0 / 0 gives NaN without any help.",
     ),
     shown="For each class: the right answers among its pictures. A class without a "
     "picture has no accuracy, and NaN says so.",
@@ -307,8 +323,12 @@ def per_class(class_accuracy):
     "ex-split",
     title="Equal shares",
     hints=(
-        "for one class: `(labels == label).nonzero().flatten()` are its indices; "
-        "shuffle them with `torch.randperm` and the generator, and cut.",
+        "go through the classes one at a time: `(labels == label).nonzero().flatten()` "
+        "holds the indices of one class. Shuffle them with the generator, then cut.",
+        "`torch.randperm(len(members), generator=generator)` gives you a random order "
+        "in which to index `members`, the indices of one class. Cut at the rounded "
+        "share of `len(members)`. Collect the pieces in two lists and join each list "
+        "with `torch.cat` after the loop.",
     ),
     shown="Both parts have the same mixture of classes, share no index and lose none, "
     "and the seed of the generator decides who goes where.",
@@ -411,11 +431,15 @@ def _stopping(losses, patience):
     "ex-patience",
     title="Patience",
     hints=(
-        "go through the epochs and remember the best one so far; how many epochs ago "
+        "go through the epochs and remember the best one so far. How many epochs ago "
         "was it?",
+        "compare each loss with the *best* one so far, not with the one before. If "
+        "it's smaller, this epoch is the new best. If not, and `epoch - best` has "
+        "reached `patience`, you know both numbers and can return. Don't forget the "
+        "case in which the list ends first.",
     ),
     shown="Patience counts epochs since the best one, not since the last bump, and "
-    "what would come after the stop nobody knows.",
+    "nobody knows what would have come after the stop.",
 )
 def patience(stopping):
     cases = [
@@ -511,8 +535,12 @@ def _logits(net, x):
     "ex-devices",
     title="Every device you have",
     hints=(
-        "the network and the images both go to the device `name`; the logits come "
-        "back by `.cpu()`.",
+        "the network and the images both go to the device `name`, and the logits come "
+        "back with `.cpu()`.",
+        "make a new `Net()`, move it with `.to(name)`, and call `load_state_dict`, "
+        "which copies the numbers to wherever the network is. `images.to(name)` gives "
+        "you the images on that device and leaves the originals where they are, so "
+        "hand that to the model.",
     ),
     shown="The device is one argument, and nothing else in the code depends on it.",
 )
@@ -602,8 +630,13 @@ def _noting(modes):
     "ex-ensemble",
     title="Two heads",
     hints=(
-        "softmax of each network's logits, in evaluation mode; their mean; then the "
-        "negative logarithm of the right class, averaged over the pictures.",
+        "put each network into evaluation mode, take the softmax of its logits, and "
+        "average over the networks. The loss is the negative logarithm of the "
+        "probability that the right class gets, averaged over the pictures.",
+        "`torch.stack` puts the probabilities of all networks into one tensor, and "
+        "`mean(dim=0)` averages over the networks. `F.nll_loss` then computes the "
+        "loss, but it expects logarithms, so take `log()` of the average first. "
+        "`F.cross_entropy` would apply a second softmax.",
     ),
     shown="The loss of the averaged probabilities is never above the mean of the "
     "losses; for the accuracy there is no such law.",

@@ -74,8 +74,12 @@ def _require_free_logits(name, model):
     "ex-output-size",
     title="Valid and same",
     hints=(
-        "the output has n + 2p - k + 1 places a side with stride 1; for which p is "
-        "that n? And `try: … except … as error:` catches a message.",
+        "with stride 1 the output has n + 2p - k + 1 places per side. For which p is "
+        "that n? And to catch a message, write `try: … except … as error:`.",
+        "set n + 2p - k + 1 equal to n, solve for p, and divide by `//`, so that the "
+        "result is a whole number. For `refusal`, build a `Conv2d` with `stride=2` and "
+        '`padding="same"` inside the `try`: it raises a `ValueError` right away, and '
+        "`str(error)` is its message.",
     ),
     shown="`'same'` means half the kernel, rounded down, at each end; with a stride "
     "above 1 PyTorch refuses the word.",
@@ -125,11 +129,15 @@ def output_size(same_padding, refusal):
     "ex-settings",
     title="Other settings",
     hints=(
-        "the formula of the section on the size of the output, once with the first "
-        "number of each pair and the height, once with the second and the width.",
+        "use the formula from the section on the size of the output twice: for the "
+        "height, with the first number of each pair, and for the width, with the "
+        "second.",
+        "start from `n, c, h, w = shape`. N stays, and C becomes `layer.out_channels`. "
+        "For the height, give `output_size` from that section h and the numbers at "
+        "index 0 of `layer.kernel_size`, `layer.stride` and `layer.padding`.",
     ),
-    shown="Pictures stay as many, filters become channels, and each side obeys the "
-    "same formula with its own numbers.",
+    shown="The number of pictures stays the same, each filter gives a channel, and "
+    "each side follows the same formula with its own numbers.",
 )
 def settings(conv_shape):
     wrong, tried = None, []
@@ -198,8 +206,13 @@ def settings(conv_shape):
     "ex-avgpool",
     title="Average pooling",
     hints=(
-        "give each axis of the picture two axes, `h // 2` windows and 2 rows in each; "
-        "for the convolution, four equal weights, and look up `groups`.",
+        "split each side of the picture into two axes: `h // 2` windows, and 2 rows in "
+        "each. For the convolution, use four equal weights, and look up `groups`.",
+        "in the `reshape`, each new axis of length 2 comes right after the axis that "
+        "you cut it from: `(n, c, h // 2, 2, …)`. Take the mean over both of them. For "
+        "the convolution, with as many `groups` as channels each filter sees one "
+        "channel, so the weights have the shape `(c, 1, 2, 2)`; and windows that don't "
+        "overlap need a stride as long as the window.",
     ),
     shown="Average pooling is a convolution with fixed weights, a stride as long as "
     "its window, and each channel by itself.",
@@ -279,8 +292,14 @@ def avgpool(average_pool, average_by_convolution):
     "ex-no-padding",
     title="TinyVGG without padding",
     hints=(
-        "an unpadded convolution with a kernel of 3 takes one pixel off at each end, "
-        "a pooling halves and rounds down; each happens in both blocks.",
+        "an unpadded convolution with a kernel of 3 makes each side two pixels "
+        "shorter, and a block has two of them. The pooling after them halves the side "
+        "and rounds down.",
+        "follow `side` through one block, two convolutions and then a pooling, and do "
+        "the same again for the second block. What reaches the linear layer is "
+        "`hidden` maps, each with height *and* width. For `unpadded`, write the blocks "
+        "of `TinyVGG` again without `padding=1`, and give the last layer "
+        "`flat_size(28, 10)` inputs.",
     ),
     shown="Without padding 28 pixels become 4, so the linear layer gets 160 numbers "
     "where TinyVGG with padding has 490.",
@@ -360,8 +379,11 @@ def no_padding(flat_size, unpadded):
     "ex-similar",
     title="The model, or the pictures?",
     hints=(
-        "`pictures[labels == index].mean(dim=0)` is the mean picture of a class; "
-        "stack those, and only then subtract.",
+        "`pictures[labels == index].mean(dim=0)` is the mean picture of one class. "
+        "Stack these, and only then subtract.",
+        "once the means are stacked, `means - means[reference]` has the shape "
+        "`(classes, 1, H, W)`. Square it, take the mean over every axis but the first, "
+        "and the root at the very end.",
     ),
     shown="Your function measures likeness without any model. Now see which classes "
     "are nearest to shirts, and whether the model mixes up the same ones.",
@@ -493,8 +515,13 @@ def _marked(n, low):
     "ex-improve",
     title="A change, measured",
     hints=(
-        "a subclass of `TinyVGG` may replace `block` only; and `validation_loss` is "
-        "`train_at` with `build`, `learn` and `valid` as arguments.",
+        "your version can be a subclass of `TinyVGG` that replaces `block` and nothing "
+        "else. And `validation_loss` is almost `train_at` from this chapter, with "
+        "`build()` for the model and one epoch instead of three.",
+        "in `validation_loss` the order matters: first `torch.manual_seed(42)`, then "
+        "`build()`, then the optimizer, which needs the parameters of that model. One "
+        "call of `train_step` is one epoch. `test_step` on `valid` returns the loss "
+        "first and the metric second.",
     ),
     shown="Same seed, same training, and judged by pictures that took no part in it: "
     "now the two losses can be compared, whichever is lower.",

@@ -34,6 +34,9 @@ def _folder():
     title="The last batch",
     hints=(
         "where does each batch begin, and how many samples are left from there on?",
+        "the batches begin at 0, at `batch_size`, at twice that and so on, which is a "
+        "`range` with three arguments. From each of these, `n - start` samples are "
+        "left, and a batch takes all of them or `batch_size`, whichever is less.",
     ),
     shown="All batches are full but the last, which has what is left; it may be a "
     "single sample, and it is never empty.",
@@ -85,9 +88,15 @@ def batches(batch_sizes):
 @exercise(
     "ex-random",
     title="The same few again",
-    hints=("sort the paths first, and let `random.Random(seed)` do the drawing.",),
-    shown="A seed repeats a draw only where it is drawn from the same order, and a "
-    "generator of its own leaves all other draws alone.",
+    hints=(
+        "draw from a generator of your own, made from the seed, and let it see the "
+        "paths in an order that doesn't depend on how they came in.",
+        "`random.Random(seed)` is such a generator, and its method `sample` draws "
+        "without putting back. Give it the sorted paths, and ask for no more of them "
+        "than there are. The label is the name of the folder that a path is in.",
+    ),
+    shown="A seed repeats a draw only if the order is the same, and a generator of its "
+    "own leaves all other draws alone.",
 )
 def draw(pick):
     names = random.sample(["pizza", "steak", "no.5", "fish.and.chips"], 3)
@@ -191,8 +200,12 @@ def _applied(steps, picture):
     "ex-transforms",
     title="One step less",
     hints=(
-        "`list(transform.transforms)` is a list of the steps that you may change; "
-        "apply what remains to the picture, one after the other.",
+        "`list(transform.transforms)` is a list of the steps that you may change "
+        "without changing `transform`. Apply those that remain to the picture, one "
+        "after the other.",
+        "take one step out of that list, for example with `del`. Then go through the "
+        "rest in a loop, and hand each step what the one before returned: only the "
+        "first of them gets the picture itself.",
     ),
     shown="Without `Resize` the file keeps its size, without `ToImage` there is no "
     "tensor, without `ToDtype` there are whole numbers from 0 to 255.",
@@ -257,7 +270,10 @@ def transforms(without):
     "ex-augment",
     title="How often nothing?",
     hints=(
-        "draw once, and compare with `torch.equal`; do so `draws` times and count.",
+        "draw once, and compare with `torch.equal`. Do that `draws` times, and count.",
+        "call `augment(picture)` inside the loop, so that each result is a new draw. "
+        "`torch.equal` gives one answer for the whole picture, where `==` gives one "
+        "for each number. And a share is a count divided by `draws`.",
     ),
     shown="Identity is one of fourteen operations, and others change nothing at their "
     "weakest, so more draws than every fourteenth are the picture itself.",
@@ -334,8 +350,11 @@ def augment(unchanged_share):
     "ex-mean",
     title="An honest average",
     hints=(
-        "how many pictures of each batch are right? Add these, and divide by all "
-        "pictures.",
+        "how many pictures of each batch are right? Add these up, and divide by the "
+        "number of all pictures.",
+        "a score times the size of its batch is the number of right answers in it: "
+        "7/32 of 32 pictures are 7. `zip` pairs the two lists, and `np.average` can "
+        "even do it all, with the argument `weights`.",
     ),
     shown="Weighted by size, the mean over batches is the accuracy over pictures, "
     "however the pictures were cut into batches.",
@@ -385,11 +404,14 @@ def mean(mean_accuracy):
     "ex-workers",
     title="As many workers as cores?",
     hints=(
-        "for each number of workers collect three measurements, take their median, "
-        "and let `min` find the number with the smallest.",
+        "for each number of workers, collect three measurements and take their median. "
+        "Then let `min` find the number with the smallest one.",
+        "`range(most + 1)` ends with `most`. Put the medians into a dictionary whose "
+        "keys are the numbers of workers: `min` with `key=medians.get` then returns a "
+        "number of workers rather than a time, and the first one if two are equal.",
     ),
-    shown="How many workers pay is measured, not known: the answer depends on the "
-    "data, on the machine and on what else runs on it.",
+    shown="Nobody knows beforehand how many workers pay off, so you measure: the "
+    "answer depends on the data, on the machine and on what else runs on it.",
 )
 def workers(best_workers):
     for trial in range(6):
@@ -488,11 +510,15 @@ class _Changing:
     "ex-table",
     title="Labels in a table",
     hints=(
-        "keep the paths and the numbers of the classes in two lists in `__init__`; "
-        "the picture is opened in `__getitem__`.",
+        "in `__init__`, keep the paths and the class numbers in two lists. The picture "
+        "itself is opened in `__getitem__`.",
+        'a loop over `frame["label"]` yields the labels row by row, whatever the index '
+        'says, and so does one over `frame["file"]`. For the numbers, make a '
+        "dictionary from each name in `classes` to its position. Call "
+        '`.convert("RGB")` before the transform, and give the class a `__len__` too.',
     ),
     shown="A Dataset is a length and an access by position; where names and labels "
-    "come from is your own affair.",
+    "come from is up to you.",
     methods=("__init__",),
 )
 def table(TableDataset):

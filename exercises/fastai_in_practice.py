@@ -21,8 +21,10 @@ from helpers.exercises import call, call_as_is, exercise, explain, require
     "ex-expect",
     title="How many pictures?",
     hints=(
-        "the chance that n answers in a row are right is `accuracy**n`; what is left "
-        "is the chance of at least one error.",
+        "the chance that n answers in a row are right is `accuracy**n`. What's left is "
+        "the chance of at least one error.",
+        "you want the smallest n for which `1 - accuracy**n` is at least `chance`. "
+        "Start with n = 1 and count up in a `while` loop until it is.",
     ),
     shown="To see an error almost certainly you need about three times as many "
     "pictures as to see one on average.",
@@ -67,8 +69,11 @@ def _check_needed(needed, accuracy, chance):
     "ex-steep",
     title="The steepest descent",
     hints=(
-        "`np.diff` gives the differences of neighbours, of the losses and of "
-        "`np.log(lrs)`; a fall is a negative slope.",
+        "`np.diff` gives the differences between neighbours, of the losses and of "
+        "`np.log(lrs)`. Where the loss falls, the slope is negative.",
+        "divide the one by the other and you have a slope for each pair of neighbours. "
+        "The steepest fall is the *smallest* of them: `argmin` gives its position, and "
+        "you want the rate at that position.",
     ),
     shown="On a logarithmic axis equal factors are equal steps, so the slope by the "
     "logarithm is what you see in the figure.",
@@ -136,8 +141,11 @@ def _check_steepest(steepest, logs, losses, expected):
     "ex-confused",
     title="Most confused, by hand",
     hints=(
-        "rows are true classes, columns predictions; `np.argwhere` lists the places "
-        "that are not zero.",
+        "rows are true classes, columns are predictions. `np.argwhere` lists the "
+        "places that aren't zero.",
+        "loop over `np.argwhere(matrix).tolist()`: each entry is a row and a column, "
+        "and the diagonal is still among them. The key of a dictionary has to be a "
+        "tuple, such as `(row, column)`, because a list can't be one.",
     ),
     shown="The matrix without its diagonal is the list of all errors, and each pair "
     "has a direction.",
@@ -197,8 +205,12 @@ def confused(confused_pairs):
     "ex-parity",
     title="A classifier of your own in ten lines",
     hints=(
-        "the ten statements of this chapter with another label function; "
+        "use the ten statements of this chapter with another label function. "
         "`top_losses(9, items=True)` returns losses, positions and files.",
+        "in the label function, `parent_label(file)` is text, so make it an `int` "
+        "before you ask whether it's odd. Take every tenth file with `[::10]`, of the "
+        'sorted files below `path / "training"`. For `wrong`, call `parent_label` on '
+        "the files that come back from `top_losses`.",
     ),
     shown="The label function alone says what is learned; the rest of the ten "
     "statements stays as it was.",
@@ -303,8 +315,12 @@ def _pictures(size):
     "ex-architecture",
     title="Another architecture",
     hints=(
-        "`learner.model` has two parts, body and head; `dls.one_batch()` gives "
+        "`learner.model` has two parts, body and head. `dls.one_batch()` gives you "
         "pictures to try the first one on.",
+        "`vision_learner(dls, arch, pretrained=False)` builds the network, and "
+        "`learner.model[0]` is its body. Move it to `device`, where the batch is, run "
+        "it on the pictures without gradients, and drop the first number of the shape "
+        "that comes out.",
     ),
     shown="The channels belong to the architecture, height and width to the pictures: "
     "most networks for photographs halve them five times.",
@@ -371,8 +387,12 @@ class _Classifier(nn.Sequential):
     "ex-cam",
     title="Where does it look, by gradient",
     hints=(
-        "inside the `with` of a hook run the model once; then differentiate the "
+        "inside the `with` of the hook, run the model once. Then differentiate the "
         "largest logit with respect to `hook.stored`.",
+        "`hook_output(model[0], detach=False)` keeps the maps in the graph. "
+        "`torch.autograd.grad(score, maps)` returns a tuple with a single gradient in "
+        "it. Its mean over height and width is one weight per map; with `keepdim=True` "
+        "you can multiply it with the maps directly, and add up over the channels.",
     ),
     shown="A hook and one gradient are enough to ask any convolutional network where "
     "it looked, and no hook is left behind.",
@@ -501,8 +521,11 @@ REASONS = {
     "ex-plan",
     title="Plan a comparison",
     hints=(
-        "a comparison is fair if one thing differs. What makes these two differ in "
-        "more than their first weights, or leaves too much to chance?",
+        "a comparison is fair if only one thing differs. What makes these two differ "
+        "in more than their first weights, or leaves too much to chance?",
+        "ask of each answer: could this alone open a gap, even if the pretrained "
+        "weights were worth nothing? Two of the eight say that something was done "
+        "well.",
     ),
     shown="Budget, freezing, normalisation, BatchNorm, rate and chance: six doubts, "
     "each of which you can settle with one more run.",

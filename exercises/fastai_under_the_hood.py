@@ -53,7 +53,12 @@ def _train(learner_class, cbs, epochs, lr=0.02, seed=0, sizes=(8, 8, 3)):
 @exercise(
     "ex-grey",
     title="Any picture, as a network wants it",
-    hints=("`PILImageBW` opens a picture as grey; `[None]` adds a dimension.",),
+    hints=(
+        "`PILImageBW` opens a picture as grey, and `[None]` adds a dimension.",
+        "`np.array(PILImageBW.create(file))` has the shape `(H, W)` and holds bytes. "
+        "Turn it into a float tensor, divide by what white is in every file, and add "
+        "two dimensions in front: one for the channel, one for the batch.",
+    ),
     shown="Whatever the file holds, the network gets one channel of numbers from 0 to "
     "1, in a batch of one.",
 )
@@ -117,8 +122,13 @@ def grey(as_input):
     "ex-absolute",
     title="Another distance",
     hints=(
-        "`mse` with another function of the difference; the second function compares "
-        "two distances for each picture.",
+        "`mae` is `mse` with another function of the difference. The second function "
+        "compares two distances for each picture.",
+        "for the pictures of one digit, `distance(some, templates[3]) < distance(some, "
+        "templates[7])` says which of them are called a 3. For the threes that's "
+        "right; for the sevens it's wrong, and `~` turns it around. Join the answers "
+        "for both digits before you take the mean: the digits may not have equally "
+        "many pictures.",
     ),
     shown="A distance is an argument like any other, and the share is one over all "
     "pictures, however many each digit has.",
@@ -216,8 +226,11 @@ def _answers(distance, held, templates):
     "ex-flattened-size",
     title="How many numbers reach the linear layer?",
     hints=(
-        "follow the side of the picture through the blocks; only the last number of "
-        "filters is left at the end.",
+        "follow the side of the picture through the blocks. Of the filters, only the "
+        "last number is left at the end.",
+        "the convolution keeps the side, because of its padding, and the pooling "
+        "halves it and rounds down: once for each entry of `channels`. The last block "
+        "leaves `channels[-1]` maps, each with height *and* width.",
     ),
     shown="Padding keeps the side, each pooling halves it and drops the odd row.",
 )
@@ -268,8 +281,11 @@ def shapes(flattened):
     "ex-stop",
     title="Stop when it is good enough",
     hints=(
-        "the event is `after_epoch`; the recorder writes its row at the same event, "
-        "and callbacks are called in the order of `order`.",
+        "the event is `after_epoch`. The recorder writes its row at the same event, "
+        "and callbacks are called in the order of their `order`.",
+        "give your class an `order` above `TinyRecorder.order`, and keep `limit` in "
+        "`__init__`. From a callback, `self.learn.recorder.values[-1]` is the newest "
+        "row, and the validation loss is its last entry.",
     ),
     shown="A callback that comes after the recorder may use its row and end the "
     "training.",
@@ -347,8 +363,12 @@ def stop(StopBelow, TinyLearner):
     "ex-clip",
     title="Clip the gradient",
     hints=(
-        "the gradient is there after `backward` and used by the step; `self.learn` "
-        "leads to the model.",
+        "the gradient is there after `backward`, and the step uses it. `self.learn` "
+        "leads you to the model.",
+        "write a method `before_step`, which takes nothing but `self`. "
+        "`nn.utils.clip_grad_norm_` wants all parameters of the model in one call, so "
+        "that the limit holds for the whole gradient; it changes the gradients in "
+        "place.",
     ),
     shown="All gradients together got the length `max_norm` where they were longer, "
     "and kept their direction.",
@@ -407,8 +427,11 @@ def clip(Clip, TinyLearner):
     "ex-flat",
     title="Another schedule",
     hints=(
-        "`one_cycle` has the peak at `pct_start`, and nobody says that the start must "
-        "lie below the peak.",
+        "`one_cycle` has its peak at `pct_start`, and nothing says that it has to "
+        "start below the peak.",
+        "half a cosine from a number to the same number is flat. So call `one_cycle` "
+        "with a start that equals its top. Besides `t`, two arguments are left: which "
+        "are they, and what does the exercise say about them?",
     ),
     shown="A flat start is a cycle that does not rise.",
 )
@@ -446,8 +469,12 @@ def flat(flat_cosine):
     "ex-all-digits",
     title="Your learner, the whole task",
     hints=(
-        "begin a list when the validation begins, add to it after each of its "
-        "batches, divide when it is over.",
+        "start a list when the validation begins, add to it after each of its batches, "
+        "and divide when it's over.",
+        "you need three events: `before_validate`, `after_batch` and `after_validate`. "
+        "`after_batch` comes in training as well, so look at `self.learn.training` "
+        "first. Keep one True or False per picture and join the batches before you "
+        "take the mean, because the last batch may be smaller.",
     ),
     shown="A metric is a callback: it collects while the learner validates.",
 )

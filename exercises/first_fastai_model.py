@@ -50,8 +50,11 @@ def _sets(dls, name):
     "ex-count-images",
     title="Count",
     hints=(
-        "`get_image_files` finds the pictures below a folder; the last two folders in "
+        "`get_image_files` finds the pictures below a folder. The last two folders in "
         "the path of each are its set and its class.",
+        "`file.parent.name` is the class and `file.parent.parent.name` is the set, and "
+        "the two make the key. `counts.get(key, 0)` gives you the count so far, also "
+        "when the key isn't there yet.",
     ),
     shown="A picture's folder is its label and the folder above is its set; everything "
     "else in the tree can be ignored.",
@@ -112,8 +115,11 @@ def count(count_pictures):
     "ex-label",
     title="A label function",
     hints=(
-        "the folder of a file is `file.parent`, and its name is text; a dictionary "
+        "the folder of a file is `file.parent`, and its `name` is text. A dictionary "
         "leads from there to the word.",
+        'the dictionary has the keys `"3"` and `"7"`, in quotes. `from_path_func` '
+        "takes a folder, the list of files that `get_image_files` finds below `path / "
+        '"train"`, and your function itself, without parentheses.',
     ),
     shown="A label function makes any layout readable. fastai sorts the labels that it "
     "finds, so it makes seven class 0.",
@@ -174,7 +180,10 @@ def label(spell, dls_words):
     title="How many epochs?",
     hints=(
         "look at the two tables under `fine_tune(1)`: which argument sets the number "
-        "of rows of each?",
+        "of rows in each?",
+        "`fine_tune` trains in two phases, and each argument is the length of one of "
+        "them. The answer is the number of rows in both tables together. "
+        "`freeze_epochs` is 1 unless you say otherwise.",
     ),
     shown="Both phases are training: one number asks for the frozen epochs, one for "
     "those in which everything is free.",
@@ -212,7 +221,13 @@ def epochs(epochs_run):
 @exercise(
     "ex-how-many-batches",
     title="How many batches?",
-    hints=("how many full batches are there, and does what remains make one more?",),
+    hints=(
+        "how many full batches are there, and does what remains make one more?",
+        "`//` rounds down, which is what `drop_last=True` needs. For the other case "
+        "you have to round up, with `math.ceil`, or by dividing the negative number: "
+        "`-(-7 // 2)` is 4. Adding 1 isn't enough: 64 items in batches of 32 are two "
+        "batches either way.",
+    ),
     shown="Dropping the last batch rounds down, keeping it rounds up, and where the "
     "division leaves nothing the two agree.",
 )
@@ -260,8 +275,12 @@ def batches(batches):
     "ex-worst",
     title="The worst answer",
     hints=(
-        "pick from each row the entry in the column that `truth` names, which is one "
-        "number a picture; then find the smallest.",
+        "from each row, pick the entry in the column that `truth` names, which gives "
+        "you one number per picture. Then find the smallest.",
+        "if you index with two tensors of the same length, as in `table[rows, "
+        "columns]`, you get one entry for each pair. Here the rows count from 0 to N - "
+        "1, and the columns are `truth`. And you want to know *where* the smallest "
+        "entry is, so `argmin`, not `min`.",
     ),
     shown="The picture with the smallest probability of its true class is the one with "
     "the largest loss: fastai calls these the top losses.",
@@ -318,8 +337,11 @@ def worst(worst_answer):
     "ex-trust-table",
     title="Trust the table instead",
     hints=(
-        "`from_df` takes the table and the folder to which its names belong; the "
-        "share held out is `valid_pct`.",
+        "`from_df` takes the table and the folder that its names belong to. The share "
+        "to hold out is `valid_pct`.",
+        "`from_df` takes file names from the first column and labels from the second, "
+        "so `valid_pct` and `seed` are all that you have to add. For `digits`, find a "
+        "row with label 0 and look at the folder in its file name.",
     ),
     shown="The table has the same labels as the folders under other names: class 0 is "
     "the 3, class 1 the 7.",
@@ -388,8 +410,11 @@ def labels_in_table(dls_table, digits):
     "ex-residual",
     title="A block that adds",
     hints=(
-        "`torch.nn.Sequential` keeps the layers and applies them in turn; the input "
-        "is still there afterwards, to be added.",
+        "`torch.nn.Sequential` keeps the layers and applies them in turn. The input is "
+        "still there afterwards, so you can add it.",
+        "keep `torch.nn.Sequential(*layers)` as an attribute, or the module won't know "
+        "the parameters of its layers. In `forward`, add first and take the ReLU of "
+        "the sum, not of what the layers return.",
     ),
     shown="A block whose layers compute zero passes on its input, as far as that is "
     "not negative: a deeper network need not be worse than a shallower one.",
@@ -461,8 +486,12 @@ def _body():
     "ex-freeze-body",
     title="Freeze by hand",
     hints=(
-        "`body.modules()` visits every layer, at any depth, and `isinstance` tells "
-        "its kind; `requires_grad_` switches a parameter.",
+        "`body.modules()` visits every layer, at any depth, and `isinstance` tells you "
+        "its kind. `requires_grad_` switches a parameter on or off.",
+        "a layer's own parameters are `module.parameters(recurse=False)`; without that "
+        "argument you'd also get those of the layers inside it. What `isinstance` "
+        "returns, True or False, is just what `requires_grad_` wants. A parameter "
+        "holds `p.numel()` numbers.",
     ),
     shown="Freezing is a switch on each parameter, and fastai leaves one kind of "
     "layer switched on.",

@@ -70,8 +70,11 @@ def _close(found, expected):
     "ex-global-batch",
     title="Count the steps",
     hints=(
-        "in one step each of the processes uses a batch; first share the samples out, "
+        "in one step, each of the processes uses a batch. Share the samples out first, "
         "then cut one share into batches.",
+        "all processes step together, so count the steps of one of them. Both "
+        "divisions round up: a share is padded until all are equally long, and a "
+        "smaller last batch is still a step. `ceil` is imported in this chapter.",
     ),
     shown="Round up twice: the shares are padded, and a smaller last batch is a step "
     "too.",
@@ -140,7 +143,11 @@ def _check_steps(steps_per_epoch, samples, processes, batch):
     title="Accumulate over unequal parts",
     hints=(
         "the mean over all samples is a sum over samples, divided once by their "
-        "number; what does the mean of one part have to be multiplied by?",
+        "number. What do you have to multiply the mean of one part by?",
+        "`inputs.split(size)` and `targets.split(size)` give you the parts, and `zip` "
+        "pairs them. Weight the loss of each part by the share of all samples that it "
+        "holds, and call `backward` inside the loop: the gradients add up in `.grad` "
+        "by themselves.",
     ),
     shown="Weighted by their samples, parts of any sizes give the gradient of the "
     "whole batch, and no more than one of them is in memory.",
@@ -250,7 +257,11 @@ def _check_accumulated(found, whole, parts, samples, size):
     title="Shares that are unequal",
     hints=(
         "compute the gradient of the mean loss of each share by itself, as each "
-        "process does; DDP does not know how many samples stand behind it.",
+        "process does. DDP doesn't know how many samples are behind a gradient.",
+        "empty the gradients before each share, or the new ones are added to the old. "
+        "Flatten the `.grad` of every parameter and join them into one vector per "
+        "share; what DDP holds is the plain mean of these vectors. For `ratio`: each "
+        "process has the same weight, and shares it out among its own samples.",
     ),
     shown="DDP takes the plain average over processes, so with unequal shares the "
     "samples of the smaller one count more.",
@@ -314,8 +325,12 @@ def shares(ddp_gradient, ratio):
     "ex-shuffle",
     title="A shuffled parity",
     hints=(
-        "`__iter__` is called once for each epoch; make a `torch.Generator` there, "
-        "from the seed and a number that you count.",
+        "`__iter__` is called once per epoch. Make a `torch.Generator` in it, from the "
+        "seed and a number that you count up.",
+        "keep an epoch counter in `__init__` and raise it in `__iter__`, at the start "
+        "of the epoch: then it doesn't matter how far anyone reads. Seed the new "
+        "generator with the sum of seed and counter, and hand it to `torch.randperm`. "
+        "`__iter__` has to return an iterator, which `iter` makes of a list.",
     ),
     shown="The order depends on the seed and the epoch, not on who reads how far, so "
     "every engine sees the same batches.",
@@ -406,11 +421,15 @@ def _gradient_norms(model, loader, epochs, lr):
     "ex-gradient-norms",
     title="Look inside fastai's loop",
     hints=(
-        "chapter 14 lists fastai's events; one of them comes between `backward` and "
-        "the step of the optimizer.",
+        "chapter 14 lists fastai's events. Which of them comes between `backward` and "
+        "the step of the optimizer?",
+        "`after_backward` is the event, and each parameter of `self.learn.model` has "
+        "its `.grad` by then. Join the flattened gradients with `torch.cat` and take "
+        "the norm of that one vector: the norms of the single tensors don't add up to "
+        "it. Start the list in `before_fit`, not in `before_epoch`.",
     ),
-    shown="One norm a step and none of it zero: gradients live from the backward pass "
-    "to `zero_grad`, and a callback sees them in between.",
+    shown="One norm per step, and none of them is zero: gradients live from the "
+    "backward pass to `zero_grad`, and a callback sees them in between.",
 )
 def callback(GradientNorms):
     epochs, batches = random.randint(2, 3), random.randint(3, 6)
@@ -532,8 +551,12 @@ WRONG_RULES = {
     "ex-fifth",
     title="A fifth way",
     hints=(
-        "keep a list with one buffer for each parameter, made once before the first "
-        "epoch; `torch.autograd.grad` returns gradients without storing them.",
+        "keep a list with one buffer for each parameter, made once, before the first "
+        "epoch. `torch.autograd.grad` returns gradients without storing them.",
+        "let the buffers start as zeros, and the first one becomes the first gradient "
+        "by itself. Under `torch.no_grad()`, change buffers and weights in place, with "
+        "`mul_`, `add_` and `sub_`: after `p = p - …` the model would still have its "
+        "old weights.",
     ),
     shown="An optimizer is a buffer for each weight and two lines of arithmetic; the "
     "loss of every step is that of `torch.optim.SGD`.",
@@ -601,11 +624,15 @@ def fifth(functional_way):
     title="Parity in your own project",
     hints=(
         "of the five things that must be equal, your function is responsible for "
-        "three: the first weights, the batches and the random numbers. Make them anew "
-        "for each way.",
+        "three: the first weights, the batches and the random numbers. Set them up "
+        "again for each way.",
+        "inside the loop over `ways`, call `torch.manual_seed` with the same number, "
+        "and after it `make_model()` and `make_loader()`. Keep the final weights of "
+        "each way as one vector, with `nn.utils.parameters_to_vector`, and compare the "
+        "others with the first by the largest *absolute* difference.",
     ),
-    shown="Three things made anew for each way, and what is left in the distance is "
-    "the ways' own doing. It works for any project.",
+    shown="With these three things set up again for each way, whatever distance is "
+    "left comes from the ways themselves. It works for any project.",
 )
 def project(farthest):
     seen = []

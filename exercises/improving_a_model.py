@@ -59,8 +59,12 @@ class _Watched(nn.Module):
     "ex-one-batch",
     title="One picture, one answer",
     hints=(
-        "`unsqueeze(0)` makes a batch of one, and the batch goes to the device; then "
-        "softmax, and the largest.",
+        "`unsqueeze(0)` makes a batch of one, and the batch goes to `device`. Then "
+        "take the softmax, and find the largest.",
+        "call `model.eval()`, and run the model under `torch.inference_mode()`. The "
+        "logits have the shape `(1, classes)`, so the softmax goes along `dim=1`; "
+        "along `dim=0` every probability would be 1. `argmax` names the class, and "
+        "`.item()` makes plain numbers.",
     ),
     shown="One picture is a batch of one. Now see how sure an untrained model is of "
     "its answers, whatever it is shown.",
@@ -128,8 +132,11 @@ def one_picture(predict_one):
     "ex-longer",
     title="Only longer",
     hints=(
-        "go through the epochs and remember where the losses went below the line; "
-        "forget it when one of them comes back.",
+        "go through the epochs and remember where the losses went below the line. When "
+        "one of them comes back up, forget it again.",
+        "`losses.items()` yields pairs of an epoch and its loss. One variable is "
+        "enough, and it begins with 0: a loss at or above `chance - margin` sets it "
+        "back to 0, and a loss below sets it to the epoch, but only if it's still 0.",
     ),
     shown="A dip is not yet learning: the start is where the loss leaves chance for "
     "good.",
@@ -209,8 +216,12 @@ def longer(starts):
     "ex-technique",
     title="Your own technique",
     hints=(
-        "copy the picture, draw a row and a column for the upper left corner, and "
-        "paint `[:, row : row + side, column : column + side]`.",
+        "copy the picture, draw a row and a column for the upper left corner, and set "
+        "`[:, row : row + side, column : column + side]` of the copy to 0.",
+        "`image.clone()` makes the copy. The corner may be in any row from 0 to the "
+        "height minus `side`, that one included: `random.randint` can draw its upper "
+        "end, `torch.randint` can't. Draw row and column separately; the height is "
+        "`image.shape[1]`, because the channels come first.",
     ),
     shown="A missing corner leaves the label true, and no single spot of a picture can "
     "be learned by heart.",
@@ -297,8 +308,11 @@ def technique(cutout):
     "ex-any-file",
     title="Any picture at all",
     hints=(
-        "`mode` settles the channels; `apply_exif_orientation` is the argument that "
-        "turns a picture upright.",
+        "one call of `decode_image` can do all of it. Look up its arguments: which one "
+        "is about the channels, and which one reads the note about which way is up?",
+        '`mode="RGB"` settles the channels, for grey, transparent and palette files '
+        "alike. `apply_exif_orientation` turns a photo upright, and it's off unless "
+        "you switch it on. Give `decode_image` the path as text: `str(path)`.",
     ),
     shown="Channels, type and orientation are a property of the file; after this one "
     "function a model no longer meets them.",
@@ -399,8 +413,12 @@ class _Mean(nn.Module):
     "ex-many-files",
     title="Many pictures, one table",
     hints=(
-        "stack the transformed pictures of 25 paths, collect the probabilities, and "
-        "make the table when all are there.",
+        "take 25 paths at a time: stack their transformed pictures and collect the "
+        "probabilities. Build the table when you have them all.",
+        "`paths[start : start + 25]` is one batch, and the last one may be shorter. "
+        "Join all probabilities with `torch.cat`, and make them a `pd.DataFrame` with "
+        "`columns=class_names`. In it, `idxmax(axis=1)` names the largest column of "
+        'each row, and `insert(0, "file", …)` puts the names in front.',
     ),
     shown="A table of probabilities keeps what a list of names throws away: how sure "
     "each answer is.",
@@ -512,8 +530,12 @@ def _candidate(labels, valid, test, sure):
     "ex-own-model",
     title="Your model",
     hints=(
-        "`test_step` on the validation loader gives each loss; `min` over the "
-        "dictionary, by its values, names the model.",
+        "`test_step` on the validation loader gives you each model's loss. `min` over "
+        "the dictionary, by its values, names the model.",
+        "put the losses into a dictionary under the same names, then ask `min` for the "
+        "smallest, with the dictionary's `get` as `key`: that returns a name. After "
+        "that, call `test_step` once more, with this model and the test loader. It "
+        "returns loss and accuracy, and you want the second.",
     ),
     shown="The validation set did the choosing, so the test set has flattered no "
     "model.",

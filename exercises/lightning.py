@@ -94,8 +94,11 @@ def _easy_digits(samples):
     "ex-trainer-steps",
     title="How many steps?",
     hints=(
-        "how many batches does a loader of 4,000 pictures have? Try 4,000, 3,999 and "
-        "32 as sizes of a batch.",
+        "how many batches does a loader of 4,000 pictures have? Try batch sizes of "
+        "4,000, 3,999 and 32.",
+        "one epoch has 4,000 divided by `batch_size` steps, rounded up. Should you "
+        "multiply by the epochs before you round, or after? Each epoch ends with a "
+        "smaller batch of its own.",
     ),
     shown="Every epoch has its own last batch, so round up first, then multiply.",
 )
@@ -140,8 +143,13 @@ def steps(steps):
     "ex-own-classifier",
     title="A digit classifier of your own",
     hints=(
-        "four methods besides `__init__`: `forward`, `training_step`, "
-        "`validation_step` and `configure_optimizers`; `LitDigits` has all of them.",
+        "besides `__init__` you need four methods: `forward`, `training_step`, "
+        "`validation_step` and `configure_optimizers`. `LitDigits` has all of them.",
+        "build the network in `__init__`; the pictures have 28 by 28 pixels, which are "
+        "784 numbers. `training_step` unpacks `inputs, targets = batch` and has to "
+        "*return* the loss. For `valid_accuracy`, `MulticlassAccuracy(10, "
+        'average="micro")` is the share of right answers, and it only shows up if '
+        "`self.log` gets it by that name.",
     ),
     shown="A training step computes where its batch is, so a trainer may put the class "
     "on any device.",
@@ -315,8 +323,12 @@ def _check_training(module):
     "ex-schedule",
     title="A schedule for the learning rate",
     hints=(
-        "`scheduler` and `interval` are keys of an inner dictionary, the value of "
-        '`"lr_scheduler"`.',
+        "`scheduler` and `interval` are keys of an inner dictionary, which is the "
+        'value of `"lr_scheduler"`.',
+        "`super().configure_optimizers()` gives you Adam, which `OneCycleLR` needs, "
+        'along with `max_lr` and `total_steps`; the `interval` is `"step"`. Note the '
+        'rate in `on_train_batch_start`, before the schedule moves, as the `"lr"` in '
+        "`self.optimizers().param_groups[0]`.",
     ),
     shown="The rate rose for 30 % of the steps, the default of `OneCycleLR`, and fell "
     "for the rest.",
@@ -391,7 +403,14 @@ def schedule(Scheduled):
 @exercise(
     "ex-count-samples",
     title="A callback",
-    hints=("`on_train_batch_end` gets the batch, a pair of pictures and labels.",),
+    hints=(
+        "`on_train_batch_end` gets the batch, a pair of pictures and labels.",
+        "set `seen` to 0 once, in `on_fit_start`, so that it doesn't start again with "
+        "each epoch. In `on_train_batch_end`, `len(batch)` is 2, because a batch is a "
+        "pair; ask one of its parts for its length. Both methods get the trainer and "
+        "the module first; `on_train_batch_end` also gets `outputs`, `batch` and "
+        "`batch_idx`.",
+    ),
     shown="A callback counts in any training, without a line of the module changed.",
 )
 @_quietly()
@@ -445,6 +464,10 @@ def callback(CountSamples):
     hints=(
         "`fit` has an argument for the file, and `max_epochs` counts from the very "
         "first epoch.",
+        "the argument is `ckpt_path`, and then `fit` restores the weights, the "
+        "counters and the state of the optimizer together. `load_from_checkpoint` "
+        "would bring back the weights alone. Give the new trainer all `epochs`, not "
+        "only those that are left.",
     ),
     shown="Weights, step counter and the optimizer's memory came out of the file: the "
     "training ended with the weights of an uninterrupted one.",
@@ -517,8 +540,11 @@ def _check_resumed(resumed, fresh, loader, total, straight, anew, asked):
     "ex-order",
     title="In which order?",
     hints=(
-        "write `fit` of `TinyTrainer` again; the two calls enclose the loop over the "
-        "batches.",
+        "write `fit` of `TinyTrainer` again. The two new calls go around the loop over "
+        "the batches.",
+        "both calls are inside the loop over the epochs, one right before the loop "
+        "over the batches and one right after it. The optimizer is still made once, "
+        "before all of that, or it forgets its earlier steps.",
     ),
     shown="Same calls in the same order, and the same weights, as from `L.Trainer`.",
 )

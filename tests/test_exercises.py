@@ -152,7 +152,7 @@ def test_misconception_is_named(chapter, label, mutant, capsys):
 
 
 # Chapters whose exercises have no second hint yet.
-ONE_HINT = {chapter.stem for chapter in NOTEBOOKS}
+ONE_HINT = {chapter.stem for chapter in NOTEBOOKS if chapter.stem < "09"}
 
 
 @pytest.mark.parametrize("chapter", NOTEBOOKS, ids=lambda path: path.stem)
