@@ -133,8 +133,9 @@ def output_size(same_padding, refusal):
         "height, with the first number of each pair, and for the width, with the "
         "second.",
         "start from `n, c, h, w = shape`. N stays, and C becomes `layer.out_channels`. "
-        "For the height, give `output_size` from that section h and the numbers at "
-        "index 0 of `layer.kernel_size`, `layer.stride` and `layer.padding`.",
+        "For the height, call `output_size` from that section with h and with the "
+        "numbers at index 0 of `layer.kernel_size`, `layer.stride` and "
+        "`layer.padding`; the width works the same with index 1.",
     ),
     shown="The number of pictures stays the same, each filter gives a channel, and "
     "each side follows the same formula with its own numbers.",
