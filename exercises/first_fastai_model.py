@@ -225,8 +225,8 @@ def epochs(epochs_run):
         "how many full batches are there, and does what remains make one more?",
         "`//` rounds down, which is what `drop_last=True` needs. For the other case "
         "you have to round up, with `math.ceil`, or by dividing the negative number: "
-        "`-(-7 // 2)` is 4. Adding 1 isn't enough: 64 items in batches of 32 are two "
-        "batches either way.",
+        "`-(-7 // 2)` is 4. Adding 1 every time is wrong: 64 items in batches of 32 "
+        "are two batches either way.",
     ),
     shown="Dropping the last batch rounds down, keeping it rounds up, and where the "
     "division leaves nothing the two agree.",

@@ -73,7 +73,7 @@ def _close(found, expected):
         "in one step, each of the processes uses a batch. Share the samples out first, "
         "then cut one share into batches.",
         "all processes step together, so count the steps of one of them. Both "
-        "divisions round up: a share is padded until all are equally long, and a "
+        "divisions round up: the shares are padded until they're equally long, and a "
         "smaller last batch is still a step. `ceil` is imported in this chapter.",
     ),
     shown="Round up twice: the shares are padded, and a smaller last batch is a step "
