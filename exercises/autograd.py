@@ -47,6 +47,10 @@ def _by_hand(name):
     hints=(
         "read the formula from the inside: subtract, square, add up, divide. Each "
         "square contributes 2e to the derivative, and the division stays.",
+        "adding up and dividing by n is `mean()`. For the gradient, don't add up: you "
+        "want one number for each prediction, twice its error divided by n, and "
+        "`numel()` counts the predictions in a tensor of any shape. The error is "
+        "predicted minus true, in this order, or the sign is wrong.",
     ),
     shown="The gradient of the MSE is 2/n times the error, so it shrinks as the error "
     "does.",
@@ -112,7 +116,12 @@ def mse(loss_of, gradient_of):
 @exercise(
     "ex-slope",
     title="What a gradient is good for",
-    hints=("each parameter contributes its derivative times its own move.",),
+    hints=(
+        "each parameter contributes its derivative times its own move.",
+        "multiply the two tensors entry by entry, and `sum()` the products. Keep the "
+        "signs, and look at what the two contributions do to each other in the third "
+        "move.",
+    ),
     shown="To first order, the change of a loss is the dot product of its gradient "
     "with the move.",
 )
@@ -147,8 +156,12 @@ def slope(predicted_change):
     "ex-huber",
     title="A third loss by hand",
     hints=(
-        "the derivative of the middle piece is the error itself; further out it is "
-        "the sign of the error.",
+        "the derivative of the middle piece is the error itself. Further out it's the "
+        "sign of the error.",
+        "`errors_by_hand(w, b)` gives you the three errors, and `max(-1, min(1, e))` "
+        "is the derivative of the loss by one error. For `w`, multiply it by the x of "
+        "its point, 1, 2 or 3; for `b`, leave it as it is. Then average over the "
+        "three, in fractions throughout.",
     ),
     shown="The Huber loss has the slope of a square near zero and that of the absolute "
     "value further out.",
@@ -211,6 +224,10 @@ def huber(huber_by_hand):
     hints=(
         "move one component up and down by h, leave the others, and divide the change "
         "of f by the distance between the two places.",
+        "the distance between the two places is `2 * h`. To move only one component, "
+        "add a vector of zeros with one h in it: the rows of `h * torch.eye(len(x), "
+        "dtype=x.dtype)` are all of these. Write `x + move`, not `+=`, so that `x` "
+        "stays as it was, and collect the results with `torch.stack`.",
     ),
     shown="Two evaluations a component check any gradient; PyTorch's own checker is "
     "`torch.autograd.gradcheck`.",
@@ -263,7 +280,12 @@ def numerical(numerical_gradient):
 @exercise(
     "ex-decay",
     title="Weight decay",
-    hints=("copy `step` from `SGD` and change the gradient that it uses.",),
+    hints=(
+        "copy `step` from `SGD`, and change the gradient that it uses.",
+        "`__init__` calls `super().__init__(parameters, lr)` and keeps `weight_decay`. "
+        "In `step`, use `parameter.grad + self.weight_decay * parameter` in place of "
+        "`parameter.grad`, and keep the `@torch.no_grad()` above it.",
+    ),
     shown="Weight decay is one more term in the gradient, and `torch.optim.SGD` adds "
     "it in the same place.",
 )
@@ -332,8 +354,13 @@ def decay(optimizer_class):
     "ex-limit",
     title="The largest learning rate",
     hints=(
-        "halve the interval between 0.1 and 0.2: does the path end nearer to (2, 0) "
-        "than it began?",
+        "halve the interval between 0.1 and 0.2 again and again. Does the path end "
+        "nearer to (2, 0) than it began?",
+        "`descent_path(rate, steps=400)` returns all positions. Subtract the goal, and "
+        "compare the `norm()` of the last with that of an early one, say number 1. If "
+        "the path got nearer, the middle becomes the new lower end of your interval, "
+        "and otherwise the new upper end. Go on until the interval is shorter than "
+        "0.0005.",
     ),
     shown="The steepest direction sets the limit, 2 divided by the largest eigenvalue.",
 )
@@ -369,7 +396,13 @@ def limit(largest_rate):
 @exercise(
     "ex-freeze",
     title="Freeze the convolutions",
-    hints=("freeze first, keep a copy of the parameters, step, then compare.",),
+    hints=(
+        "freeze first, keep a copy of the parameters, take the step, then compare.",
+        "`net.state_dict()` gives you names and tensors, but the tensors themselves, "
+        "which the step changes. So take a `copy.deepcopy` of it before the step, and "
+        "afterwards collect the names for which `torch.equal` says no. "
+        "`net.conv1.requires_grad_(False)` freezes a whole layer.",
+    ),
     shown="A frozen layer gets no gradient, so the backward pass ends where the frozen "
     "part begins.",
 )
@@ -422,8 +455,13 @@ def freeze(train_head, network):
     "ex-tiny-autograd",
     title="Your own autograd",
     hints=(
-        "let each result remember its inputs and the derivative by each of them; "
+        "let each result remember its inputs, and its derivative by each of them. "
         "`backward` visits results before their inputs.",
+        "a sum has the derivatives 1 and 1, a product has the *other* factor for each "
+        "of its two. For the order, write a function that visits a value's inputs "
+        "first and appends the value to a list afterwards, each value once. Then go "
+        "through that list in reverse, and *add* the derivative times `value.grad` to "
+        "each input's `grad`, with `self.grad = 1.0` at the start.",
     ),
     shown="Autograd is a record of operations, walked once in reverse, adding as it "
     "goes.",

@@ -42,8 +42,12 @@ def _blob_run(spread=1.5, lr=0.1, units=8, activation=nn.Identity, epochs=100):
     "ex-scores",
     title="Precision and recall for every class",
     hints=(
-        "the right predictions are on the diagonal; a row is a true class, a column a "
+        "the right predictions are on the diagonal. A row is a true class, a column a "
         "predicted one.",
+        "`matrix.diagonal()` holds the right predictions. Precision asks about "
+        "everything that was *predicted* as a class, the sum of a column; recall about "
+        "everything that *is* of a class, the sum of a row. `sum(dim=0)` uses up the "
+        "rows, so it gives you the sums of the columns.",
     ),
     shown="Precision divides the diagonal by the sums of columns, recall by the sums "
     "of rows.",
@@ -93,8 +97,13 @@ def scores(scores):
     "ex-spread",
     title="Tighter and wider blobs",
     hints=(
-        "the lines of the chapter that make, split and learn the blobs go into the "
-        "function, with `spread` in one place.",
+        "the lines of the chapter that make the blobs, split them and train on them go "
+        "into the function, with `spread` in one place.",
+        "`train_test_split` returns both parts of the points before those of the "
+        "labels, so put them into the order that `train_and_test` wants: training "
+        "points, training labels, test points, test labels. Labels are `long` here. "
+        "Set the seed right before you make the model, and return the last entry of "
+        '`"test_accuracy"`.',
     ),
     shown="Where blobs overlap, points of two classes lie in the same place, and no "
     "boundary can tell them apart.",
@@ -128,6 +137,9 @@ def spread(blob_accuracy):
     title="Blobs with a bend",
     hints=(
         "`BlobModel` has an argument for it, which wants the class, without brackets.",
+        "make it with `BlobModel(NUM_FEATURES, NUM_CLASSES, activation=nn.ReLU)`, "
+        "right after the seed, and move it to `device`. The optimizer has to be a new "
+        "one, made from the parameters of *this* model.",
     ),
     shown="A bend that the data do not ask for makes the way longer and the end no "
     "better.",
@@ -161,8 +173,11 @@ def blob_relu(record_relu):
     "ex-blob-rate",
     title="Learning rates and widths",
     hints=(
-        "set the seed, make the model with that width, the optimizer with that rate, "
-        "train, take the last entry of `train_loss`.",
+        "set the seed, make the model with that width and the optimizer with that "
+        "rate, train, and take the last entry of `train_loss`.",
+        "the width is the third argument of `BlobModel`, `hidden_units`, and there's "
+        "no activation. If your function works for one rate and fails for 0.5, "
+        "`metric=None` is missing in the call of `train_and_test`.",
     ),
     shown="Your function measures any pair. Now look at the four rates and the three "
     "widths.",
@@ -199,8 +214,12 @@ def blob_rate(last_blob_loss):
     "ex-multi-label",
     title="Two labels at once",
     hints=(
-        "two yes-or-no questions at once: one logit and one float label for each, and "
-        "the mean is taken over samples, column by column.",
+        "these are two yes-or-no questions at once: one logit and one float label for "
+        "each. The accuracy is a mean over the samples, column by column.",
+        "the loss is that of binary problems, `nn.BCEWithLogitsLoss()`, and it takes "
+        "logits and labels of shape (N, 2) as they are. The border of the second "
+        "region is a circle, so use ReLU. A label is predicted where its logit is "
+        "above 0; compare that with the labels, and take the mean over `dim=0`.",
     ),
     shown="Each label has its own sigmoid, so both may be true, and each has its own "
     "accuracy.",
@@ -266,8 +285,13 @@ def multi_label(tag_model, per_label):
     "ex-real",
     title="Real data",
     hints=(
-        "mean and deviation of each column, `dim=0`, from the first argument only, "
-        "serve for both.",
+        "take mean and deviation of each column, `dim=0`, from the first argument "
+        "only, and use them for both.",
+        "in `train_test_split` use `stratify`, as with the blobs. A `BlobModel` with "
+        "30 inputs, 1 output and ReLU, `loss_fn`, and 300 epochs with `metric=None` "
+        "will do for both trainings. For the recall, predict malignant where the logit "
+        "is above 0, and ask: of the samples that *are* malignant, which share was "
+        "found?",
     ),
     shown="Standardised features make the difference, and `standardise` takes every "
     "number from the training set.",
@@ -449,8 +473,12 @@ def _require_dropout(model, share):
     "ex-overfit",
     title="Overfit, and then regularise",
     hints=(
-        "`nn.Dropout` is a layer like others in `nn.Sequential`; for the score, think "
+        "`nn.Dropout` is a layer like others in `nn.Sequential`. For the score, think "
         "of what `eval()` is there for.",
+        "twice `nn.Linear`, `nn.ReLU()`, `nn.Dropout(share)`, and then `nn.Linear(64, "
+        "1)`. In `score`, call `model.eval()` before you predict, use inference mode, "
+        "and bring logits and labels to the same shape, for example with "
+        "`squeeze(dim=1)`, before you compute loss and accuracy.",
     ),
     shown="Dropout acts in training only, so the score is the same each time. Now "
     "train with it and without.",

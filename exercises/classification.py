@@ -59,8 +59,11 @@ def one_number(value, name):
     "ex-loss-by-hand",
     title="A loss by hand",
     hints=(
-        "first a probability from each logit, then minus the logarithm of the "
-        "probability that was given to the true class.",
+        "first make a probability from each logit. Then take minus the logarithm of "
+        "the probability that was given to the true class.",
+        "the probability of class 1 is `1 / (1 + torch.exp(-z))`, and that of class 0 "
+        "is one minus it. As the labels are 0 and 1, `labels * … + (1 - labels) * …` "
+        "picks the right logarithm for each sample, without an `if`.",
     ),
     shown="The loss of a sample is minus the logarithm of the probability of its true "
     "class, and the loss of a batch is the mean of that.",
@@ -128,8 +131,12 @@ def loss_by_hand(bce_by_hand):
     "ex-collapse",
     title="Any number of linear layers",
     hints=(
-        "two layers are in the text; begin with the first layer, or with the "
+        "the text does it for two layers. Begin with the first layer, or with the "
         "identity, and take in one layer after the other.",
+        "keep a `weight` and a `bias` of the chain so far. A further layer turns them "
+        "into `layer.weight @ weight` and `layer.weight @ bias + layer.bias`. At the "
+        "end, make an `nn.Linear` from the first input to the last output, and `copy_` "
+        "the two into it under `torch.no_grad()`.",
     ),
     shown="However many affine layers there are, one does the same.",
 )
@@ -194,6 +201,9 @@ def _rare(**arguments):
     hints=(
         "`train_test_split(rare_y, …)` with one array returns two parts, the training "
         "part first.",
+        "index 1 of the result is the test part, and its `sum()` is the number of "
+        "ones. `stratify` takes the labels themselves, `stratify=rare_y`. In the third "
+        "call leave out `stratify`, as it doesn't go together with `shuffle=False`.",
     ),
     shown="Without `stratify` the rare class is a matter of luck, and without "
     "shuffling the end of the data is the test set.",
@@ -262,7 +272,11 @@ def _ring_run(make_optimizer, epochs):
     title="A faster way to the ring",
     hints=(
         "`make_optimizer` takes the parameters of the new model and returns an "
-        "optimizer; `train_and_test` returns all losses.",
+        "optimizer. `train_and_test` returns all losses.",
+        "set the seed, make the model on `device`, then "
+        "`make_optimizer(model.parameters())`, and then train with `epochs=epochs`. "
+        'What `train_and_test` returns is a dictionary of lists, and `"train_loss"` is '
+        "one of its keys.",
     ),
     shown="Your function trains the same model with any optimizer. Now let it run for "
     "1000 epochs with the four of them.",
@@ -318,8 +332,13 @@ def _called(outputs, name):
     "ex-radius",
     title="A straight cut that is a circle",
     hints=(
-        "the third column is `points.square().sum(dim=1, keepdim=True)`, and "
-        "`torch.cat` puts it next to the other two.",
+        "square both coordinates and add them up, row by row. The result has to be a "
+        "column before it can go next to the other two.",
+        "`points.square().sum(dim=1, keepdim=True)` is that column, and `torch.cat` "
+        "with `dim=1` puts it there. The model can be a single `nn.Linear(3, 1)`. "
+        "Train it on `rings` with `add_radius` applied to both the training and the "
+        "test points; Adam with a learning rate of 0.1 gets there in a few hundred "
+        "epochs.",
     ),
     shown="Straight cuts are enough where a feature already knows what is round.",
 )
@@ -379,8 +398,13 @@ def radius(add_radius, radius_model, radius_accuracy):
     "ex-moons",
     title="Two moons, from memory",
     hints=(
-        "as for the rings: floats, a split, one logit, `BCEWithLogitsLoss`, the five "
-        "steps. What differs between the two models stands between their layers.",
+        "do as for the rings: floats, a split, one logit, `BCEWithLogitsLoss`, the "
+        "five steps. The two models differ only in what is between their layers.",
+        "scikit-learn's points are `float64` and its labels whole numbers, so make "
+        "tensors of both and call `.float()` on each. If your logits have the shape "
+        "`(N, 1)`, the labels need it too. If the ReLU model stops at about the "
+        "accuracy of the linear one, it needs more epochs, or Adam with a learning "
+        "rate of 0.01.",
     ),
     shown="Your models do on new moons what you said they do, and only one of them can "
     "bend.",

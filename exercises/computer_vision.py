@@ -17,8 +17,10 @@ from .behaviour import made, number_of, operators, tensor_of
     "ex-batches",
     title="Batches",
     hints=(
-        "`divmod(n, batch_size)` gives the number of full batches and what is left "
-        "over.",
+        "how many full batches are there, and how many samples are left over?",
+        "`divmod(n, batch_size)` gives you both numbers. A list of equal entries is "
+        "`[batch_size] * full`. Add the rest to it only if there is one and "
+        "`drop_last` is false: a batch of 0 samples doesn't exist.",
     ),
     shown="All batches are full but perhaps the last, and `drop_last` drops that one "
     "only if it is not full.",
@@ -70,8 +72,11 @@ def batches(batch_sizes):
     "ex-which-mean",
     title="A score from batches",
     hints=(
-        "the number of right samples in a batch is its size times its accuracy, "
-        "rounded to a whole number.",
+        "how many samples of a batch were right? That's its size times its accuracy, "
+        "and it's a whole number.",
+        "use `round`, not `int`, for the right samples of each batch: `int(0.29 * "
+        "100)` is 28. Add them up over `zip(sizes, accuracies)`, divide by "
+        "`sum(sizes)`, and return the share first.",
     ),
     shown="Counting right samples weights each batch by its size, and a count is a "
     "whole number whatever floating point makes of a product.",
@@ -127,8 +132,15 @@ def which_mean(overall):
     "ex-rule",
     title="A program of rules",
     hints=(
-        "look at the rows of the legs: what is bright there, what is dark, and what "
-        "is beside them? Combine conditions by `&`.",
+        "look at the rows of the legs. What is bright there, what is dark, and what is "
+        "to the left and right of them? Combine conditions with `&`.",
+        "take the lower half, such as `pictures[:, 0, 16:26]`, and look at the columns "
+        "of the left leg (about 7 to 11), of the gap (12 to 15), of the right leg (16 "
+        "to 20), and at the outermost four on each side. Legs aren't in the same place "
+        "in every picture, so in each row take the brightest pixel of a leg, "
+        "`amax(dim=2)`, and the darkest of the gap, `amin(dim=2)`, before you average "
+        "over the rows. And put round brackets around each comparison, as `&` binds "
+        "more tightly than `>`.",
     ),
     shown="For the class that stands out, a rule works, and it is a rule for one class "
     "of ten.",
@@ -215,8 +227,13 @@ def _mistaken_losses(logits, targets):
     "ex-cross-entropy",
     title="Cross-entropy and its relatives",
     hints=(
-        "`log_softmax(dim=1)`, then `[torch.arange(len(targets)), targets]` takes "
-        "from each row the entry of the right class.",
+        "the loss of a sample is minus the log-probability of its right class. How do "
+        "you take one entry from each row, each from another column?",
+        "`logits.log_softmax(dim=1)` gives you the log-probabilities, and "
+        "`[torch.arange(len(targets)), targets]` takes from each row the entry of the "
+        "right class. Mind the minus and the mean. For `nll_wants`, ask which of these "
+        "two steps is left for `nn.NLLLoss`. With label smoothing, a bit of the target "
+        "is on the wrong classes: try logits of `[50, 0, 0]`.",
     ),
     shown="Cross-entropy is log-softmax followed by the negative log-likelihood, and "
     "label smoothing keeps it above zero.",
@@ -287,8 +304,12 @@ def cross_entropy(cross_entropy, nll_wants, smoothed_reaches_zero):
     "ex-silent",
     title="Silent classes",
     hints=(
-        "`argmax(dim=1)` gives the predictions and `bincount` counts them; which "
-        "length has to be asked for?",
+        "count how often each class is predicted. Which classes does your count have "
+        "to list, even if they're never predicted?",
+        "`logits.argmax(dim=1)` gives you the predictions, and `bincount(minlength=…)` "
+        "counts them; without `minlength`, a silent class at the end is missing from "
+        "the count. `(counts == 0).nonzero()` finds the zeros, and "
+        "`flatten().tolist()` makes a list of them.",
     ),
     shown="An accuracy hides a class that is never predicted; a count shows it.",
 )
@@ -375,8 +396,11 @@ def _in_order(pictures, labels, size):
     "ex-batch-size",
     title="Other batch sizes",
     hints=(
-        "model, optimizer and a loader with `drop_last=True` are made anew in each "
-        "call; after `train_step`, a `test_step` over all of `dataset`.",
+        "make the model, the optimizer and a loader with `drop_last=True` in each "
+        "call, all new. After `train_step`, run `test_step` over all of `dataset`.",
+        "`fast_loader(dataset, size, shuffle=True, drop_last=True)` makes the batches, "
+        "and its `len` is the number of steps. For the loss you need a *second* "
+        "loader, one that leaves nothing out. `test_step` returns the loss first.",
     ),
     shown="Larger batches are fewer steps of the same length. A fair comparison gives "
     "each size a learning rate of its own.",

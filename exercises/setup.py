@@ -64,8 +64,12 @@ def _require_asked(clock):
     "ex-verdict",
     title="Read the pair",
     hints=(
-        "begin with the pair that cannot occur; then ask what is true of each of the "
-        "three others.",
+        "begin with the pair that can't occur. Then ask which pair each of the three "
+        "strings describes.",
+        "a build that doesn't know a kind of GPU can't find one, so the pair that "
+        "can't occur is available without built: `raise` there. After that, "
+        '`available` alone decides `"ready"`, and `built` tells the other two strings '
+        "apart.",
     ),
     shown="*Built* is about the software, *available* about the machine.",
 )
@@ -110,6 +114,9 @@ def verdict(function):
     title="A wish list",
     hints=(
         "go through the wishes in their order, and return as soon as one is there.",
+        "a `for` loop over `wishes` with `if wish in there:` and a `return` inside is "
+        "nearly all of it. The `raise` comes after the loop, at the same indentation "
+        "as `for`, so that it's reached only if no wish was there.",
     ),
     shown="A chain stops at the first that fits, and no later line can overrule it.",
 )
@@ -152,8 +159,11 @@ def prefer(function):
     "ex-double",
     title="There and back",
     hints=(
-        "make the tensor with `dtype=` and `device=`; on the way to NumPy it passes "
-        "through main memory.",
+        "make the tensor with `dtype=` and `device=`. On the way to NumPy, it has to "
+        "come back to main memory.",
+        "`torch.tensor(values, dtype=…, device=device)` makes it right where it's "
+        "needed. NumPy can't read a GPU's memory, so call `.cpu()` on the doubled "
+        "tensor before `.numpy()`.",
     ),
     shown="`.cpu()` before NumPy costs nothing on the CPU and is needed elsewhere.",
 )
@@ -197,7 +207,13 @@ def double(double_on):
 @exercise(
     "ex-move",
     title="Move a batch",
-    hints=("let the function call itself for the parts of a list, a tuple or a dict.",),
+    hints=(
+        "a batch can hold batches, so let the function call itself for the parts of a "
+        "list, a tuple or a dict.",
+        "ask for the type with `isinstance`: a tensor is moved with `.to(device)`, a "
+        "dict becomes `{key: move(value, device) for …}`, a list or a tuple is built "
+        "again with `type(batch)(…)`. Anything else is returned as it is.",
+    ),
     shown="A function that calls itself handles a batch of any form.",
 )
 def move(function):
@@ -254,7 +270,12 @@ def move(function):
 @exercise(
     "ex-your-gpu",
     title="Practise on a GPU of your own",
-    hints=("for each name, train once without a clock and once with it.",),
+    hints=(
+        "for each name, train once without a clock, and then once with it.",
+        "`time.perf_counter()` before and after the second call gives you the seconds. "
+        "`train` returns four things, the losses last, and `losses[-1].item()` makes a "
+        "Python number of the last one.",
+    ),
     shown="The first run pays for what happens only once; the second one is the "
     "measurement.",
 )
@@ -320,7 +341,13 @@ def race(function):
 @exercise(
     "ex-accelerator",
     title="Other accelerators",
-    hints=("ask `is_available` first; a device has a `type`.",),
+    hints=(
+        "ask `is_available` first. The accelerator that you get is a device, and a "
+        "device has a `type`.",
+        'if `torch.accelerator.is_available()` is false, return `("cpu", 1)` right '
+        "away. Otherwise the pair is `current_accelerator().type`, which is a string, "
+        "and `device_count()`.",
+    ),
     shown="`torch.accelerator` speaks of whatever there is, so the code outlives the "
     "kinds that you know.",
 )
@@ -376,8 +403,11 @@ def accelerator(function):
     "ex-seconds",
     title="A stopwatch without traps",
     hints=(
-        "the clock starts when the warm-up is really over, and stops when the work "
-        "really is.",
+        "start the clock when the warm-up is really over, and stop it when the work is "
+        "really done.",
+        "call `synchronize(device)` once between the warm-up and the first "
+        "`time.perf_counter()`, and once between the last call and the second one. "
+        "Divide the difference by `repeats` only.",
     ),
     shown="One wait keeps the warm-up out of the measurement, the other keeps the work "
     "in.",
@@ -470,7 +500,13 @@ class _NothingToWaitForError(RuntimeError):
 @exercise(
     "ex-report",
     title="Read a report",
-    hints=("which of the two notes makes you doubt what the other one says?",),
+    hints=(
+        "which of the two notes makes you doubt what the other one says?",
+        "the report may be about another Python than the one that trains. What do you "
+        "put right first, how do you find out whether that was all, and what is left "
+        "to do if it wasn't? Two of the five names don't help at all: read once more "
+        "what PyTorch is built for.",
+    ),
     shown="First make sure that the report is about the Python that trains, then "
     "believe it.",
 )

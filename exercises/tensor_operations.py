@@ -14,6 +14,10 @@ from .behaviour import effort
     hints=(
         "write the shapes below each other, aligned at the right, and ask which "
         "dimension is used up, added or moved.",
+        "in `@`, the last dimension of the left and the second-to-last of the right "
+        "are used up. `stack` adds a dimension at position `dim`, `cat` makes an "
+        "existing one longer. `permute(1, 2, 0)` lists the old positions in their new "
+        "order.",
     ),
     shown="You can predict shapes without a computer, and that is how most shape "
     "errors are found.",
@@ -58,7 +62,12 @@ def shapes(answers):
 @exercise(
     "ex-standardise",
     title="Standardise the columns",
-    hints=("each column has its own mean; which dimension does it use up?",),
+    hints=(
+        "each column has its own mean. Which dimension does that mean use up?",
+        "one mean per column comes from using up the rows: `table.mean(dim=0)`, and "
+        "`std` takes the same argument. Both have the shape `(columns,)`, so "
+        "subtracting and dividing need no loop.",
+    ),
     shown="A reduction along dimension 0 leaves one number a column, and broadcasting "
     "carries it back over the rows.",
 )
@@ -118,7 +127,11 @@ def standardise(function):
     "ex-pictures",
     title="From camera to model",
     hints=(
-        "one tool moves dimensions, one puts memory in order, one changes the dtype.",
+        "one tool moves dimensions, one puts memory in order, and one changes the "
+        "dtype.",
+        "`reshape` would mix up the pixels here. Give `permute` the old positions in "
+        "their new order: the batch stays first, and the channels, position 3, come "
+        "next. Then `contiguous()`, then the dtype, and divide by 255 at the end.",
     ),
     shown="`permute` keeps each number with its pixel; dtype and range follow "
     "separately.",
@@ -167,7 +180,11 @@ def pictures(to_model_input):
     title="View or copy?",
     hints=(
         "two tensors on the same memory can start at different places in it, so "
-        "compare the storages.",
+        "compare their storages.",
+        "compare `a.untyped_storage().data_ptr()` with that of `b`. For the dict, ask "
+        "of each expression whether new strides are enough to describe the result. For "
+        "a slice they are, for a list of positions or a mask they aren't. `reshape` "
+        "copies only if it has to, and `to` only if something changes.",
     ),
     shown="Slices and changes of shape are views; masks, lists and real conversions "
     "copy; `reshape` and `to` copy only if they must.",
@@ -231,7 +248,12 @@ def memory(shares_memory, shared):
 @exercise(
     "ex-linear",
     title="Your own linear layer",
-    hints=("`weight` has one row an output, so it has to be turned before `@`.",),
+    hints=(
+        "`weight` has one row per output, so turn it before you use `@`.",
+        "`x @ weight.T` has the shape `(..., out_features)`, whatever comes before the "
+        "last dimension of `x`. Broadcasting does the rest, so you can add `bias` as "
+        "it is.",
+    ),
     shown="`nn.Linear` is `x @ weight.T + bias`, for any number of dimensions before "
     "the last.",
 )
@@ -275,8 +297,11 @@ def linear(linear_by_hand):
     "ex-nearest",
     title="Nearest centroid",
     hints=(
-        "put a dimension of size 1 into each of the two, so that broadcasting makes "
-        "(N, K, D) of them; then use up D, then K.",
+        "give each of the two a new dimension of size 1, so that broadcasting makes "
+        "(N, K, D) of them. Then use up D, and after that K.",
+        "`points.unsqueeze(1)` has the shape (N, 1, D). Find the place for `centroids` "
+        "that gives (1, K, D), subtract, square, and sum over `dim=2`. The position of "
+        "the smallest distance is an `argmin`, along the dimension of K.",
     ),
     shown="Two new dimensions and broadcasting compare everything with everything in "
     "one operation.",

@@ -20,8 +20,11 @@ def _require_tensors(**answers):
     "ex-factories",
     title="More ways to make a tensor",
     hints=(
-        "the matrix of the first is called the identity; the third has a function "
-        "that takes the number of points instead of a step.",
+        "a matrix with ones on the diagonal is called an identity matrix. For the "
+        "third, look for a function that takes the number of points instead of a step.",
+        "the name of the first is said like the letter I. The second is filled with "
+        "one value: `torch.full` takes the shape and that value. For the third, "
+        "compare `arange` with `linspace`. And there are names that end in `_like`.",
     ),
     shown="`eye`, `full`, `linspace` and the functions ending in `_like` save you from "
     "filling tensors by hand.",
@@ -73,8 +76,11 @@ def factories(identity, sevens, quarters, noise):
     "ex-bytes",
     title="From floats to bytes",
     hints=(
-        "bring the entries into the range, scale them, round, and convert last: a "
-        "conversion rounds nothing and refuses nothing.",
+        "bring the entries into the range, scale them, round them, and convert last. "
+        "The conversion itself neither rounds nor complains.",
+        "it's one chain of method calls: `clamp` to the range from 0 to 1, times 255, "
+        "`round()`, and then `.to(torch.uint8)`. Check your brackets: the "
+        "multiplication has to happen before `round()` is called.",
     ),
     shown="A conversion cuts off digits and mangles what does not fit, so `round` and "
     "`clamp` come before it.",
@@ -129,9 +135,13 @@ def to_bytes(function):
     "ex-slices",
     title="Pieces of a batch",
     hints=(
-        "the order is batch, channel, row, column; `...` stands for all dimensions "
-        "that you do not name, and an index takes its dimension away where a slice "
-        "keeps it.",
+        "the order is batch, channel, row, column. `...` stands for all dimensions "
+        "that you don't name, and an index removes its dimension, where a slice keeps "
+        "it.",
+        "for `green`, `:` keeps all pictures and a plain number picks the channel. For "
+        "`corners` and `coarse`, start with `...` and write one slice for the rows and "
+        "one for the columns; a slice's third number is its step. For `green_kept`, "
+        "use a slice that holds only channel 1.",
     ),
     shown="An index removes its dimension, a slice of length one keeps it, and `...` "
     "skips what comes before.",
@@ -196,8 +206,11 @@ def slices(first, green, corners, coarse, green_kept):
     "ex-missing",
     title="Readings that are missing",
     hints=(
-        "a comparison gives a mask; it picks the readings that are there, and it says "
-        "which entries of a copy are to be filled.",
+        "a comparison gives you a mask. It picks the readings that are there, and it "
+        "also says which entries of a copy to fill.",
+        "with `missing = readings == -999`, the readings that are there are "
+        "`readings[~missing]`, and their `mean()` is what you need. Make the copy with "
+        "`clone()`, and put the mask on the left of the `=`.",
     ),
     shown="One mask both picks entries and says where to write; `clone` keeps the "
     "original as it was.",
@@ -246,7 +259,11 @@ def fill_missing(function):
     "ex-array",
     title="Out of PyTorch, whatever happens",
     hints=(
-        "gradients, the device, NumPy, memory of its own: there is a method for each.",
+        "gradients, the device, NumPy, memory of its own: there's a method for each.",
+        "it's a chain of four calls. `detach()` comes first and `cpu()` second, since "
+        "`numpy()` refuses a tensor that needs a gradient or is on another device. The "
+        "last call belongs to the array: without it, tensor and array share their "
+        "memory on the CPU.",
     ),
     shown="`detach`, `cpu`, `numpy` and a copy, in this order, work for every tensor.",
 )
@@ -320,8 +337,11 @@ def _states():
     "ex-own-shuffle",
     title="A shuffle that nobody else notices",
     hints=(
-        "make a generator, give it the seed, and let `randperm` draw from it; a "
-        "tensor of positions is an index.",
+        "make a generator, give it the seed, and let `randperm` draw from it. A tensor "
+        "of positions can be used as an index.",
+        "`torch.Generator().manual_seed(seed)` sets the seed of that one generator and "
+        "returns it. Hand it to `torch.randperm(len(values), generator=…)`, and index "
+        "`values` with the result.",
     ),
     shown="A generator of your own repeats your draws and leaves all others alone.",
 )

@@ -43,6 +43,9 @@ def _trajectory(x, y, loss_fn, lr, epochs, momentum=0.0):
     hints=(
         "compute two positions, the end of the training set and the end of the "
         "validation set, and cut `X` and `y` with the same slices.",
+        "the first position is `round(train * len(X))`, and the second is that plus "
+        "`round(validation * len(X))`. The test set is everything from there on, "
+        "`X[second:]`. Return features, labels, features, labels, features, labels.",
     ),
     shown="Three sets share no row and lose none, and each label stayed with its "
     "features.",
@@ -101,6 +104,9 @@ def three_sets(three_way_split):
     hints=(
         "`torch.manual_seed` acts on what is drawn after it, and `.item()` makes a "
         "Python number of a tensor with one entry.",
+        "the model draws its parameters while it's made, so set the seed in the line "
+        "before `LinearRegressionModel()`. Return `model.weights.item()` and "
+        "`model.bias.item()`; mind the s in `weights`.",
     ),
     shown="The same seed gives the same start, another seed another one; none of them "
     "is the right one.",
@@ -149,8 +155,12 @@ def seeds(initial_parameters):
     "ex-no-seed",
     title="Without a seed",
     hints=(
-        "everything that belongs to one model stands in the loop: make it, note its "
+        "everything that belongs to one model goes into the loop: make it, note its "
         "two numbers, make its optimizer, train, note the numbers again.",
+        "in this class the parameters are `model.linear_layer.weight` and "
+        "`model.linear_layer.bias`. Note them with `.item()`, which takes a copy, once "
+        "before and once after `train_and_test(model, data, nn.L1Loss(), optimizer, "
+        "epochs=1000)`.",
     ),
     shown="Three different starts, three finishes close to 0.7 and 0.3: the data "
     "decide, not the start.",
@@ -222,7 +232,12 @@ def _finishes(starts):
     "ex-plane",
     title="Two features",
     hints=(
-        "two features go in and one number comes out; the loop is the one of the line.",
+        "two features go in and one number comes out. The loop is the one that you "
+        "used for the line.",
+        "the layer is `nn.Linear(in_features=2, out_features=1)`. `train_and_test` "
+        "needs four tensors: split `points` and `heights` as you like, such as 80 and "
+        "20 rows. A few hundred epochs with the suggested loss and learning rate are "
+        "enough.",
     ),
     shown="One more feature is one more weight, and all three numbers of your plane "
     "are within 0.01 of the truth.",
@@ -263,8 +278,12 @@ def plane(plane):
     "ex-resting-loss",
     title="A loss that comes to rest",
     hints=(
-        "the loss function for the training is the argument, the measure at the end "
-        "is always the mean absolute error.",
+        "train with the loss function that you're given. The measure at the end is the "
+        "mean absolute error, whatever you trained with.",
+        "the order is seed, model, optimizer, `train_and_test` with `loss_fn` and "
+        "`epochs`. After that, compute `nn.L1Loss()(model(data[2]), data[3])` in "
+        "inference mode, since `data[2]` and `data[3]` are the test set, and return it "
+        "with `.item()`.",
     ),
     shown="Steps of MSE shrink with the error and come to rest at the truth; steps of "
     "MAE keep their length and jump to and fro around it.",
@@ -311,8 +330,12 @@ def mse(mae_after):
     "ex-best",
     title="Keep the best",
     hints=(
-        "after each epoch, compare the validation loss with `best_loss`; when it is "
+        "after each epoch, compare the validation loss with `best_loss`. When it's "
         "smaller, note all three, and remember what `state_dict()` does not do.",
+        "write the loop out, as `train_and_test` can't tell you about single epochs: "
+        "one training step on `X[:30]`, then the loss on `X[30:40]` in inference mode. "
+        "`state_dict()` holds the tensors that are still being trained, so keep "
+        "`copy.deepcopy(model.state_dict())`.",
     ),
     shown="The best epoch was not the last one, and its parameters were kept as a "
     "copy.",
@@ -379,8 +402,12 @@ def best(best_loss, best_epoch, best_state, best_model):
     "ex-resume",
     title="Go on tomorrow",
     hints=(
-        "make model and optimizer by the same lines, at the start and on the next "
-        "day; then load a state dict into each of the two.",
+        "make model and optimizer with the same lines, at the start and on the next "
+        "day. Then load a state dict into each of the two.",
+        "a small function that sets the seed and returns a new model and its optimizer "
+        "saves you from writing this three times. The second part needs both "
+        "`resumed.load_state_dict(…)` and `optimizer.load_state_dict(…)`, before the "
+        "50 epochs and with the *new* optimizer in `train_and_test`.",
     ),
     shown="With both states in the file, the interrupted training ends where the "
     "uninterrupted one does, to the last bit.",
@@ -465,8 +492,12 @@ def _at(parameters, x):
     "ex-from-memory",
     title="From memory",
     hints=(
-        "six parts: data, model, loss and optimizer, loop, prediction, saving and "
-        "loading. Write the names of the parts as comments first.",
+        "there are six parts: data, model, loss and optimizer, loop, prediction, "
+        "saving and loading. Write the names of the parts as comments first.",
+        "most people get stuck at one of three places. Features need the shape (100, "
+        "1): `unsqueeze(dim=1)`. The five steps are prediction, loss, `zero_grad`, "
+        "`backward`, `step`. And a model is saved as `my_model.state_dict()`, and "
+        "loaded into a *new* `nn.Linear` with `load_state_dict(torch.load(…))`.",
     ),
     shown="Your line falls as it should, and the second model has the same numbers in "
     "a memory of its own.",

@@ -53,7 +53,7 @@ class Exercise:
     checker: Callable
     title: str
     number: int
-    hints: tuple[str, ...]
+    hints: tuple[str, str]
     shown: str
     methods: tuple[str, ...]
     seconds: float
@@ -103,10 +103,10 @@ def exercise(label, *, title, hints, shown, methods=(), seconds=SECONDS):
     Raises
     ------
     ValueError
-        If the label is taken, or the hints are not one or two strings.
+        If the label is taken, or the hints are not two strings.
     """
-    if type(hints) not in (tuple, list) or len(hints) not in (1, 2):
-        raise ValueError(f"hints must be one or two strings in a tuple, got {hints!r}")
+    if type(hints) is not tuple or [type(hint) for hint in hints] != [str, str]:
+        raise ValueError(f"hints must be two strings in a tuple, got {hints!r}")
 
     def register(checker):
         if label in EXERCISES:
@@ -116,7 +116,7 @@ def exercise(label, *, title, hints, shown, methods=(), seconds=SECONDS):
             checker=checker,
             title=title,
             number=modules.count(checker.__module__) + 1,
-            hints=tuple(hints),
+            hints=hints,
             shown=shown,
             methods=tuple(methods),
             seconds=seconds,
@@ -275,21 +275,19 @@ def _unknown(label):
 
 def _hint_asked(label, hint):
     """Return what follows the exercise's name when a reader asks for a hint."""
-    count = len(EXERCISES[label].hints)
-    if type(hint) is not int or not 1 <= hint <= count:
+    if type(hint) is not int or hint not in (1, 2):
         return (
-            f": `hint` has to be {'1 or 2' if count == 2 else '1'}, and is "
-            f"{reprlib.repr(hint)}. Leave it out to have your answer checked."
+            f": `hint` has to be 1 or 2, and is {reprlib.repr(hint)}. Leave it out to "
+            "have your answer checked."
         )
     return f", hint {hint}: {_hint(label, hint)}"
 
 
 def _hint(label, number):
-    """Return a hint, and how to ask for the next one."""
-    hints = EXERCISES[label].hints
-    said = hints[number - 1]
-    if number < len(hints):
-        said += f' For more, ask check("{label}",{NO_BREAK}hint={number + 1}).'
+    """Return a hint, and after the first how to ask for the second."""
+    said = EXERCISES[label].hints[number - 1]
+    if number == 1:
+        said += f' For more, ask check("{label}",{NO_BREAK}hint=2).'
     return said
 
 

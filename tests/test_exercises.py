@@ -20,6 +20,7 @@ import helpers._guard
 import helpers.exercises
 from helpers.device import seed_everything
 from helpers.exercises import call, call_as_is, check, exercise, explain, require
+from tools import plain
 
 ROOT = Path(__file__).parent.parent
 LABEL = re.compile(r"\{exercise\}[^\n]*\n:label: (\S+)")
@@ -151,18 +152,25 @@ def test_misconception_is_named(chapter, label, mutant, capsys):
     assert mutant.hint in said
 
 
-# Chapters whose exercises have no second hint yet.
-ONE_HINT = {chapter.stem for chapter in NOTEBOOKS if chapter.stem < "09"}
+@pytest.fixture(scope="module")
+def plain_course():
+    return plain.Course()
+
+
+# How jupyterlab-myst numbers the exercises of a notebook: each that does not forbid it.
+STATED = re.compile(r"^:{3,}\{exercise(?:-start)?\} *(.*)\n((?::[\w-]+:.*\n)*)", re.M)
 
 
 @pytest.mark.parametrize("chapter", NOTEBOOKS, ids=lambda path: path.stem)
-def test_every_exercise_has_two_hints(chapter):
-    every = map(helpers.exercises._find, exercises(chapter))
-    missing = {one.title for one in every if len(one.hints) < 2}
-    if chapter.stem in ONE_HINT:
-        assert missing, f"take {chapter.stem} out of ONE_HINT"
-    else:
-        assert not missing
+def test_an_exercise_has_one_name_everywhere(chapter, plain_course):
+    """The site has it too: test_site.py."""
+    text = "\n".join(cell.source for cell in cells(chapter))
+    titles, options = zip(*STATED.findall(text), strict=True)
+    assert not re.search("number|enumerated", "".join(options))
+    in_jupyterlab = [f"Exercise {i} ({title})" for i, title in enumerate(titles, 1)]
+    labels = list(exercises(chapter))
+    assert [helpers.exercises._find(one).name for one in labels] == in_jupyterlab
+    assert [plain_course.exercises[one].heading for one in labels] == in_jupyterlab
 
 
 @pytest.mark.parametrize("chapter", NOTEBOOKS, ids=lambda path: path.stem)
@@ -684,9 +692,11 @@ def test_hint_for_an_unknown_label_names_the_nearest(capsys):
     assert said.startswith("there is no exercise of this name. Did you mean ex-slices")
 
 
-@pytest.mark.parametrize("hints", ["a hint.", (), ("a.", "b.", "c."), None])
-def test_exercise_has_one_or_two_hints(hints):
-    with pytest.raises(ValueError, match="hints must be one or two strings"):
+@pytest.mark.parametrize(
+    "hints", ["ab", (), ("a.",), ["a.", "b."], ("a.", "b.", "c."), ("a.", 2), None]
+)
+def test_exercise_has_two_hints(hints):
+    with pytest.raises(ValueError, match="hints must be two strings in a tuple, got "):
         exercise("ex-tried", title="Tried", hints=hints, shown="a fact.")
 
 
