@@ -97,18 +97,18 @@ def note_sections(app, doctree):
 
 def remember_numbers(app, env):
     """Hand Sphinx its own numbers of exercises, to compare with those it finds now."""
-    env.toc_fignumbers = getattr(env, "numbers_with_chapter", env.toc_fignumbers)
+    env.toc_fignumbers = getattr(env, "numbers_by_sphinx", env.toc_fignumbers)
     return []
 
 
 def number_within_chapter(app, env):
-    """Leave the chapter's number out of those that Sphinx has given exercises."""
-    env.numbers_with_chapter = env.toc_fignumbers
+    """Count the exercises anew in each chapter, whatever Sphinx has done."""
+    env.numbers_by_sphinx = env.toc_fignumbers
     env.toc_fignumbers = {
         docname: numbers
         | {
             "exercise": {
-                name: parts[-1:] for name, parts in numbers.get("exercise", {}).items()
+                name: (i,) for i, name in enumerate(numbers.get("exercise", {}), 1)
             }
         }
         for docname, numbers in env.toc_fignumbers.items()
