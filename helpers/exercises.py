@@ -60,7 +60,7 @@ class Exercise:
 
     @property
     def name(self):
-        """What the chapter calls it, such as "Exercise 3 (Seeds)"."""
+        """What the chapter calls it, such as "Exercise 2 (Seeds)"."""
         return f"Exercise {self.number} ({self.title})"
 
 
