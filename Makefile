@@ -21,7 +21,7 @@ VALIDATE = $(BIN)/pytest --nbval -n $(WORKERS) --dist loadfile --no-loadscope-re
 LANE = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n 2 --dist worksteal --random-order-bucket=global
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab test changed offline fresh status threads seeds twice alone plain accelerator versions execute times lint format gettext release requirements clean
+.PHONY: help book serve lab test changed offline fresh status threads seeds twice alone plain pseudo accelerator versions execute times lint format gettext release requirements clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -78,10 +78,13 @@ twice: $(INSTALLED)  ## every cell twice, every section again after the next
 alone: $(INSTALLED)  ## every chapter alone in a fresh checkout, outputs compared
 	$(LANE) tests/lanes/alone.py
 
-plain: $(INSTALLED)  ## write the plain notebooks to _build/plain, and run each by itself
+plain: $(INSTALLED)  ## write the plain notebooks to _build/plain, and run each by itself (ONLY=02_tensors: that one)
 	rm -rf _build/plain
 	$(BIN)/python -m tools.plain _build/plain
-	$(LANE) tests/lanes/plain.py
+	$(LANE) tests/lanes/plain.py -k "$(ONLY)"
+
+pseudo: $(INSTALLED)  ## the site in a language that nobody speaks, with the tests of its pages
+	TRANSLATED=1 $(BIN)/pytest -n 2 --dist worksteal tests/test_reading.py tests/test_site.py -k "reading or page_is_sound or links_lead or code_is_copied or long_page or mode_is or is_the_plain"
 
 accelerator: $(INSTALLED)  ## chapters, helpers and planted bugs on a device that is not the CPU
 	PYTHONPATH="$(CURDIR)/tests/accelerator" OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n 2 --dist worksteal tests/accelerator tests/test_attack.py

@@ -13,7 +13,7 @@ import nbformat
 import nbformat.v4 as nbf
 import pytest
 
-from tools.notebooks import ROOT, chapters, code_cells, notebooks, run
+from tools.notebooks import ROOT, chapters, code_cells, notebooks
 from tools.plain import BRANCH, Course, heading_anchor, make_parser
 
 REPOSITORY = "https://github.com/someone/first-tensor"
@@ -435,11 +435,3 @@ def test_zip_is_asked_for_and_used_where_no_repository_is_named(
 def test_nothing_is_fetched_where_the_course_is(course, monkeypatch):
     monkeypatch.setattr(subprocess, "run", None)
     get(course)
-
-
-@pytest.mark.parametrize("name", ["02_tensors", "11_custom_datasets"])
-def test_runs_in_a_folder_of_its_own(name, folder, tmp_path):
-    file = folder / "chapters" / f"{name}.ipynb"
-    made = nbformat.read(file, nbformat.NO_CONVERT)
-    problems = run(made, tmp_path)
-    assert not problems, "\n\n".join(text for _, text in problems)
