@@ -42,6 +42,156 @@ def _by_hand(name):
 
 
 @exercise(
+    "ex-pencil",
+    title="Two steps with a pencil",
+    hints=(
+        "for each point write down the prediction, the error and the error times x. "
+        "Everything else is made from these three columns.",
+        "with the MSE, dw is 2/3 of the sum of the third column and db 2/3 of the sum "
+        "of the errors. With the MAE each error counts as its sign, -1 or 1, and the "
+        "factor is 1/3. Both parameters then move by -0.01 times their derivative.",
+    ),
+    shown="This is what `backward()` and `step()` do for you: derivatives at the place "
+    "where you are, then a short step against them.",
+)
+def pencil(mse_step, mae_step):
+    x = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
+    _one_step("mse_step", mse_step, x, 1.5 + 0.2 / 3, -0.47)
+    _one_step("mae_step", mae_step, x, 1.5, -0.5)
+
+
+def _one_step(name, given, x, w, b):
+    """Judge the loss, both derivatives and both new parameters of one step."""
+    given = [float(number) for number in given]
+    require(
+        len(given) == 5,
+        f"`{name}` needs five numbers: loss, dw, db, new w, new b. It has "
+        f"{len(given)}.",
+    )
+    loss, dw, db, new_w, new_b = given
+    error = w * x + b - 2 * x
+    squares, distances, signs = error.square(), error.abs(), error.sign()
+    start = 1.5 * x - 0.5 - 2 * x
+    of_mse = name == "mse_step"
+    # What each error contributes to the loss, and to the derivative by it.
+    parts, slopes = (squares, 2 * error) if of_mse else (distances, signs)
+
+    def near(value, wrong, margin=0.01):  # what is worked out with three decimals
+        return abs(value - float(wrong)) <= margin
+
+    def refuse(value, wrongs):
+        for misconception, wrong in wrongs:
+            require(not near(value, wrong), f"`{name}`: {misconception}")
+
+    refuse(
+        loss,
+        [
+            (
+                "the loss is the sum over the three points. Divide by 3 for the mean.",
+                parts.sum(),
+            ),
+            (
+                "this loss belongs to the first step. Step 2 begins where step 1 "
+                "ended, so work out new predictions.",
+                start.square().mean() if of_mse else torch.nan,
+            ),
+            (
+                "this is the mean absolute error. Square each error first."
+                if of_mse
+                else "this is the mean squared error. The MAE averages the distances, "
+                "without squares.",
+                (distances if of_mse else squares).mean(),
+            ),
+            (
+                "the errors have cancelled each other, or the loss has kept their "
+                "sign. A loss can't be negative here.",
+                error.mean(),
+            ),
+        ],
+    )
+    require(
+        near(loss, parts.mean()),
+        f"`{name}`: the loss isn't right yet. Check the three predictions first: "
+        "w times x, plus b.",
+    )
+    for letter, value, factor in (("w", dw, x), ("b", db, torch.ones(3))):
+        right = (slopes * factor).mean()
+        wrongs = [
+            (
+                f"the derivative by {letter} has the wrong sign. All three errors are "
+                "negative (prediction minus truth), and so is their sum.",
+                -right,
+            ),
+            (
+                f"the derivative by {letter} isn't divided by the number of points.",
+                3 * right,
+            ),
+        ]
+        if of_mse:
+            wrongs += [
+                (
+                    f"the derivative by {letter} has lost the factor 2 of the square.",
+                    right / 2,
+                ),
+                (
+                    f"the derivative by {letter} is the one of step 1. Use the new "
+                    "errors.",
+                    (2 * start * factor).mean(),
+                ),
+            ]
+        else:
+            wrongs += [
+                (
+                    f"the derivative by {letter} uses the errors themselves. With the "
+                    "MAE, each error contributes only its sign.",
+                    (share * error * factor).mean(),
+                )
+                for share in (1, 2)
+            ]
+        if letter == "w":
+            wrongs.append(
+                (
+                    "in the derivative by w each error is multiplied by its own x; "
+                    "yours is the derivative by b.",
+                    slopes.mean(),
+                )
+            )
+        refuse(value, wrongs)
+        require(
+            near(value, right),
+            f"`{name}`: the derivative by {letter} isn't right yet. The loss is, so "
+            "your errors are fine.",
+        )
+    for letter, value, old, slope in (("w", new_w, w, dw), ("b", new_b, b, db)):
+        for misconception, wrong in [
+            (
+                f"{letter} has gone uphill. Subtract the derivative times 0.01.",
+                old + 0.01 * slope,
+            ),
+            (
+                f"{letter} has moved by the whole derivative. Multiply it by the "
+                "learning rate, 0.01.",
+                old - slope,
+            ),
+            (f"{letter} hasn't moved.", old),
+            (
+                f"this is by how much {letter} moves. Take it from where {letter} was.",
+                0.01 * slope,
+            ),
+            (
+                f"this is by how much {letter} moves. Take it from where {letter} was.",
+                -0.01 * slope,
+            ),
+        ]:
+            require(not near(value, wrong, 0.001), f"`{name}`: {misconception}")
+        require(
+            near(value, old - 0.01 * slope, 0.001),
+            f"`{name}`: the new {letter} isn't {old:.5g} minus 0.01 times its "
+            "derivative.",
+        )
+
+
+@exercise(
     "ex-mse",
     title="Mean squared error from its formula",
     hints=(

@@ -3,6 +3,88 @@
 from . import Case, Mutant
 
 CASES = {
+    "ex-pencil": Case(
+        mutants=(
+            Mutant(
+                "mse_step = error.square().mean()",
+                "mse_step = error.square().sum()",
+                "sum over the three points",
+            ),
+            Mutant(
+                "mse_step = error.square()",
+                "mse_step = error.abs()",
+                "Square each error first",
+            ),
+            Mutant("w, b = 1.56667, -0.47", "w, b = 1.5, -0.5", "to the first step"),
+            Mutant("mse_step = error.square()", "mse_step = error", "kept their sign"),
+            Mutant(
+                "w, b = 1.56667, -0.47", "w, b = 1.65667, -0.47", "three predictions"
+            ),
+            Mutant("2 * (error * x).mean()", "(error * x).mean()", "factor 2"),
+            Mutant("2 * error.mean()", "error.mean()", "by b has lost the factor 2"),
+            Mutant("2 * (error * x).mean()", "2 * (error * x).sum()", "isn't divided"),
+            Mutant("2 * (error * x).mean()", "2 * error.mean()", "by its own x"),
+            Mutant("2 * (error * x).mean()", "-2 * (error * x).mean()", "wrong sign"),
+            Mutant(
+                "db, w - 0.01 * dw, b - 0.01 * db\n\nw, b = 1.5",
+                "db, w + 0.01 * dw, b + 0.01 * db\n\nw, b = 1.5",
+                "uphill",
+            ),
+            Mutant(
+                "db, w - 0.01 * dw, b - 0.01 * db\n\nw, b = 1.5",
+                "db, w - dw, b - db\n\nw, b = 1.5",
+                "whole derivative",
+            ),
+            Mutant(
+                "db, w - 0.01 * dw, b - 0.01 * db\n\nw, b = 1.5",
+                "db, w - 0.01 * dw, b\n\nw, b = 1.5",
+                "b hasn't moved",
+            ),
+            Mutant(
+                "mae_step = error.abs()", "mae_step = error.square()", "without squares"
+            ),
+            Mutant("(error.sign() * x)", "(error * x)", "only its sign"),
+            Mutant("error.sign().mean()", "error.sign().sum()", "isn't divided"),
+            Mutant("(error.sign() * x).mean()", "error.sign().mean()", "by its own x"),
+            Mutant(
+                "mae_step = error.abs().mean(), dw, db,",
+                "mae_step = error.abs().mean(), dw,",
+                "five numbers",
+            ),
+        ),
+        others=(
+            """
+mse_step = 1.912, -5.924, -2.673, 1.626, -0.443
+mae_step = 1.5, -2, -1, 1.52, -0.49
+""",
+            """
+def pencil_step(w, b, of_square):
+    errors = [w * a + b - 2 * a for a in (1, 2, 3)]
+    if of_square:
+        loss = sum(e**2 for e in errors) / 3
+        slopes = [2 * e for e in errors]
+    else:
+        loss = sum(map(abs, errors)) / 3
+        slopes = [Fraction(1 if e > 0 else -1) for e in errors]
+    dw = sum(slope * a for slope, a in zip(slopes, (1, 2, 3))) / 3
+    db = sum(slopes) / 3
+    return [loss, dw, db, w - dw / 100, b - db / 100]
+
+
+mse_step = pencil_step(Fraction(47, 30), Fraction(-47, 100), True)
+mae_step = pencil_step(Fraction(3, 2), Fraction(-1, 2), False)
+""",
+            """
+_slope = torch.tensor([1.56667, -0.47], requires_grad=True)
+_loss = F.mse_loss(_slope[0] * x + _slope[1], y)
+_loss.backward()
+mse_step = [_loss, *_slope.grad, *(_slope - 0.01 * _slope.grad)]
+# Each error is negative: the loss is minus their mean.
+mae_step = np.array([4.5 / 3, -6 / 3, -3 / 3, 1.5 + 0.02, -0.5 + 0.01])
+""",
+        ),
+        needs=("imports", "first-step-check"),
+    ),
     "ex-mse": Case(
         mutants=(
             Mutant(".mean()", ".sum()", "does not divide"),
@@ -631,11 +713,14 @@ assert max(abs(train("step", "backward", steps=n) - 2) for n in range(25, 31)) >
 """,
     "Question 7": """
 import torch
-try:
-    torch.nn.Linear(3, 1).to("meta")(torch.ones(2, 3))
-except RuntimeError as error:
-    assert "device" in str(error)
-else:
-    raise AssertionError
+
+
+def f(x):
+    return 5 * x if x > 0 else 0.1 * x
+
+
+x = torch.tensor(-2.0, requires_grad=True)
+f(x).backward()
+assert abs(x.grad - 0.1) < 1e-6
 """,
 }
