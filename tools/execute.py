@@ -2,7 +2,7 @@
 
 As ``jupyter nbconvert --execute --inplace``, less what ties a notebook to the machine
 that ran it (times of cells, and in tracebacks the frames of libraries with their paths)
-and with figures of fewer bytes.
+and with figures of fewer bytes. Outputs that readers are to predict are stored folded.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import nbformat
 from nbclient import NotebookClient
 from PIL import Image, ImageChops, ImageStat
 
-from tools.notebooks import ANSI, read
+from tools.notebooks import ANSI, fold_predicted, read
 
 # IPython heads a frame of the notebook with "Cell In[3], line 1", others with "File".
 OWN_FRAME = re.compile(r"^(Cell |-{20,}|[\w.]+(Error|Exception|Warning|Interrupt)\b)")
@@ -60,6 +60,7 @@ def execute(path):
                 output.traceback = trim(output.traceback)
             elif "image/png" in output.get("data", {}):
                 output.data["image/png"] = shrink(output.data["image/png"])
+    fold_predicted(notebook)
     nbformat.write(notebook, path)
 
 

@@ -24,6 +24,8 @@ ASSERT = re.compile(r"^\s*assert |assert_close\(|assert_allclose\(", re.M)
 LABEL = re.compile(r"^:{3,}\{exercise\}[^\n]*\n:label: (ex-[\w-]+)", re.M)
 # In prose that holds a solution, and before cells that do.
 SOLUTION = re.compile(r"^:{3,}\{solution(?:-start)?\} (\S+)", re.M)
+# A box that asks the reader to guess.
+PREDICTION = re.compile(r"^:{3,}\{admonition\}[^\n]*\n:class: predict$", re.M)
 HEADING = re.compile(r"^(#+) (.+)$", re.M)
 # Blocks of code and directives, whose lines are no headings.
 FENCED = re.compile(r"^(`{3,}|:{3,}).*?^\1", re.M | re.S)
@@ -71,6 +73,30 @@ def sections(notebook):
             groups.append([])
         groups[-1].append(cell)
     return [group for group in groups if group]
+
+
+def predicted(notebook):
+    """List the code cells whose outputs readers are to predict.
+
+    They come after a prediction and before the prose that talks about them, and hold no
+    proofs. `_ext/reader.py` and `lab/chapters.js` find the same ones.
+    """
+    found, asked, ran = [], False, False
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            ran = ran or asked
+            found += [cell] if asked and "proof" not in tags(cell) else []
+        elif PREDICTION.search(cell.source):
+            asked, ran = True, False
+        elif ran or headings(cell):
+            asked, ran = False, False
+    return found
+
+
+def fold_predicted(notebook):
+    """Fold the outputs that readers are to predict, where JupyterLab looks for it."""
+    for cell in predicted(notebook):
+        cell.metadata.setdefault("jupyter", {})["outputs_hidden"] = True
 
 
 def anchors(notebook):

@@ -24,6 +24,7 @@ EXERCISE = 10
 DIFFICULTIES = {1: "easy", 2: "medium", 3: "hard"}
 
 # A cell with one of these tags, or folded in JupyterLab, shows no code at first sight.
+# An output that is folded alone is to be predicted: it is read later.
 FOLDED_CODE = {"proof", "hide-cell", "hide-input", "remove-cell", "remove-input"}
 FOLDED_OUTPUT = {"proof", "hide-cell", "hide-output", "remove-cell", "remove-output"}
 
@@ -78,7 +79,8 @@ def seconds_of_code(cell):
     seconds = 0
     if not (tags(cell) & FOLDED_CODE or hidden.get("source_hidden")):
         seconds += count_lines(cell.source) * LINE
-    if not (tags(cell) & FOLDED_OUTPUT or hidden.get("outputs_hidden")):
+    folded = hidden.get("source_hidden") and hidden.get("outputs_hidden")
+    if not (tags(cell) & FOLDED_OUTPUT or folded):
         data = [output.get("data", {}) for output in cell.outputs]
         figures = sum(any(mime.startswith("image/") for mime in part) for part in data)
         seconds += figures * FIGURE + (len(data) > figures) * OUTPUT
