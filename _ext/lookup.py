@@ -1,4 +1,4 @@
-"""Let readers look things up: terms by links, error messages by the search box.
+"""Let chapters link to the terms of the glossary.
 
 Jupyter Book loads this module as a Sphinx extension (`sphinx.local_extensions`).
 """
@@ -18,19 +18,7 @@ def offer_terms(app, doctree):
             slugs[anchor] = (term.line, anchor, term.astext())
 
 
-def find_messages(app, pagename, templatename, context, doctree):
-    """Keep the script that finds error messages to the search page."""
-    if pagename != "search":
-        # In place: the list is the builder's own.
-        context["script_files"][:] = [
-            script
-            for script in context["script_files"]
-            if not str(script.filename).endswith("search_messages.js")
-        ]
-
-
 def setup(app):
-    """Register the hooks."""
+    """Register the hook."""
     app.connect("doctree-read", offer_terms)
-    app.connect("html-page-context", find_messages)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -6,13 +6,15 @@ set -eu
 KATEX=0.19.1
 FONT_AWESOME=6.7.2
 SUBSET_FONT=2.9.0
+MINISEARCH=7.2.0
 
 cd "$(dirname "$0")"
 here=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 npm install --silent --prefix "$work" \
-  "katex@$KATEX" "@fortawesome/fontawesome-free@$FONT_AWESOME" "subset-font@$SUBSET_FONT"
+  "katex@$KATEX" "@fortawesome/fontawesome-free@$FONT_AWESOME" "subset-font@$SUBSET_FONT" \
+  "minisearch@$MINISEARCH"
 
 # KaTeX. Every browser that runs this site reads woff2: name no other format.
 dist=$work/node_modules/katex/dist
@@ -23,6 +25,13 @@ cp "$dist"/fonts/*.woff2 katex/fonts/
 sed 's/,url([^)]*\.woff) format("woff"),url([^)]*\.ttf) format("truetype")//g' \
   "$dist/katex.min.css" >katex/katex.min.css
 printf '%s\n' "$KATEX" >katex/VERSION
+
+# The search. The line that is left out names a file that is not here.
+mkdir -p minisearch
+cp "$work/node_modules/minisearch/LICENSE.txt" minisearch/LICENSE
+sed '/^\/\/# sourceMappingURL/d' "$work/node_modules/minisearch/dist/umd/index.js" \
+  >minisearch/minisearch.js
+printf '%s\n' "$MINISEARCH" >minisearch/VERSION
 
 # The icons that the site shows, out of the 156 kB of the theme's font. icons.css
 # names their code points; any other icon still comes from the theme's font.

@@ -165,8 +165,8 @@ def search(browser, serve, site):
             pages[served].goto(f"{base}/search.html")
             pages[served].wait_for_function("Search.hasIndex()")
         return pages[served].evaluate(
-            "(query) => Search._performSearch(...Search._parseQuery(query))"
-            ".map(([page, , anchor]) => page + anchor).reverse()",
+            "(query) => Search.find(query)"
+            ".map(({page, anchor}) => page + (anchor && `#${anchor}`))",
             query,
         )
 

@@ -119,8 +119,8 @@ def search(browser, serve, site):
 
     def first(query):
         return page.evaluate(
-            "(query) => Search._performSearch(...Search._parseQuery(query))"
-            ".map((hit) => hit[0] + hit[2]).at(-1)",
+            "(query) => Search.find(query)"
+            ".map(({page, anchor}) => `${page}#${anchor}`)[0]",
             query,
         )
 
@@ -190,7 +190,9 @@ def test_search_finds_messages_of_other_machines(search, pasted, anchor):
 def glossary():
     """Return {term: (Chinese, definition, link)} in the order of the page."""
     text = (APPENDIX / "glossary.md").read_text("utf-8")
-    rows = re.findall(r"^(\S.*)\n: (.+)\n  (.+)\n  (.+)\n", text, re.M)
+    # Other names of the term stand between definition and link.
+    also = r"(?:  [^\n\[]*\*.+\*.*\.\n)?"
+    rows = re.findall(rf"^(\S.*)\n: (.+)\n  (.+)\n{also}  (.+)\n", text, re.M)
     assert len(rows) == len(re.findall(r"^: ", text, re.M))
     found = {term: parts for term, *parts in rows}
     assert len(found) == len(rows)
