@@ -167,6 +167,12 @@ class Predictions(ForReaders):
         predictions = list(self.document.findall(is_prediction))
         for box, key in zip(predictions, self.keys(predictions), strict=True):
             self.pose(box, key)
+        asks = any(
+            "question" in part["classes"] for part in self.document.findall(element)
+        )
+        if predictions or asks:
+            title = self.document.next_node(nodes.title)
+            title.parent.insert(1, self.markup("open_all"))
 
     def fold(self, cell):
         """Fold a proof, together with the one right before it."""

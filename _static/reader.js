@@ -10,13 +10,22 @@
   // Answers that a search or a link has led into: shown, though nobody has guessed.
   const found = new Set();
 
+  // Whether the reader wants to see all answers, on every page of this browser. It is no
+  // progress: a file of what they have done says nothing of it.
+  const OPEN = "first-tensor:answers-shown";
+  let isOpen = false;
+  try {
+    isOpen = localStorage.getItem(OPEN) !== null;
+  } catch {} // a browser may keep nothing
+
   // In the head: what is not to be seen yet is never painted, and what is shown does not
   // come late. Without this script, all is shown.
   const curtain = document.head.appendChild(document.createElement("style"));
   const shown = courseMemory
     .keys("prediction")
     .map((key) => `, [data-answer=${JSON.stringify(key)}]`);
-  curtain.textContent = `@media screen {
+  if (!isOpen)
+    curtain.textContent = `@media screen {
     .answer:not(#none${shown.join("")}) { display: none; } }`;
 
   // A screen reader says what changes here: nothing that stays is written again.
@@ -63,7 +72,7 @@
       const kept = courseMemory.get("prediction", key);
       const chosen = buttons[kept?.choice];
       for (const answer of answers) {
-        if (kept || found.has(key)) answer.removeAttribute("hidden");
+        if (kept || isOpen || found.has(key)) answer.removeAttribute("hidden");
         else answer.setAttribute("hidden", "until-found");
       }
       for (const button of buttons) {
@@ -72,7 +81,7 @@
       }
       if (form) form.hidden = Boolean(kept);
       again.hidden = !kept;
-      note.hidden = !kept && found.has(key);
+      note.hidden = !kept && (isOpen || found.has(key));
       note.classList.toggle("answered", Boolean(kept));
       if (!kept) return tell(said, waiting);
       const guess = document.createElement("strong");
@@ -89,7 +98,8 @@
     const choices = all(":scope > details", question);
     choices.forEach((choice, i) =>
       choice.firstElementChild.addEventListener("click", () => {
-        if (courseMemory.get("question", key)) return;
+        // Where all explanations are open, a press only closes one.
+        if (isOpen || courseMemory.get("question", key)) return;
         const right = choice.classList.contains("right");
         courseMemory.set("question", key, {choice: i, right});
       }),
@@ -122,11 +132,33 @@
     });
   }
 
+  function openAll(button, questions) {
+    const show = button.textContent;
+    const {hide} = button.dataset;
+    const choices = questions.flatMap((question) => all(":scope > details", question));
+    function settle() {
+      button.textContent = isOpen ? hide : show;
+      for (const choice of choices) choice.open = isOpen;
+    }
+    button.addEventListener("click", () => {
+      isOpen = !isOpen;
+      found.clear();
+      try {
+        if (isOpen) localStorage.setItem(OPEN, "");
+        else localStorage.removeItem(OPEN);
+      } catch {}
+      settle();
+      paint();
+    });
+    if (isOpen) settle();
+  }
+
   addEventListener("DOMContentLoaded", () => {
     const questions = all(".question");
     all("[data-prediction]").forEach(pose);
     questions.forEach(ask);
     for (const score of all(".score")) count(score, questions);
+    for (const button of all(".all-answers > button")) openAll(button, questions);
     paint();
     curtain.remove();
     courseMemory.watch(paint);

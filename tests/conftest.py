@@ -16,6 +16,7 @@ from filelock import FileLock
 from hypothesis import HealthCheck, settings
 from playwright._impl._driver import compute_driver_executable
 from playwright.sync_api import Error, sync_playwright
+from pseudo import build_translated
 
 ROOT = Path(__file__).parent.parent
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
@@ -65,14 +66,20 @@ def build():
 
 @pytest.fixture(scope="session")
 def site(build, tmp_path_factory):
-    """Return the folder of the course's HTML, built once for all xdist workers."""
+    """Return the folder of the course's HTML, built once for all xdist workers.
+
+    ``TRANSLATED=1`` builds it in a language that nobody speaks (`make pseudo`).
+    """
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
     html = shared / "site" / "_build" / "html"
     with FileLock(shared / "site.lock"):
         if not (shared / "site.built").exists():
-            build(ROOT, shared / "site")
+            if os.environ.get("TRANSLATED"):
+                build_translated(build, ROOT, shared / "site")
+            else:
+                build(ROOT, shared / "site")
             (shared / "site.built").touch()
     return html
 
