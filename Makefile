@@ -21,21 +21,21 @@ VALIDATE = $(BIN)/pytest --nbval -n $(WORKERS) --dist loadfile --no-loadscope-re
 LANE = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n 2 --dist worksteal --random-order-bucket=global
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab test changed offline fresh status threads seeds twice alone plain pseudo accelerator versions execute times lint format gettext release requirements clean
+.PHONY: help book serve lab test changed offline fresh status threads seeds twice alone plain pseudo jupyterlab accelerator versions execute times lint format gettext release requirements clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 # An environment keeps the Python it was made with, so that one is checked if it is there.
 # The stamp is written last: an interrupted installation is taken up again.
-$(INSTALLED): requirements.txt pyproject.toml
+$(INSTALLED): requirements.txt pyproject.toml $(wildcard lab/*)
 	@used="$(PYTHON)"; fix="name another one, as in: make PYTHON=python3.13"; \
 	if test -x $(BIN)/python; then used=$(BIN)/python; fix="delete the folder .venv and run make again"; fi; \
 	$$used -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))" || { \
 	echo "The course needs Python 3.11, 3.12, 3.13 or 3.14; $$used is $$($$used --version 2>&1). What to do: $$fix" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
-	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	$(BIN)/python -m pip install --quiet --no-deps --editable . ./lab
 	touch $@
 
 book: $(INSTALLED)  ## build the site, warnings are errors
@@ -85,6 +85,9 @@ plain: $(INSTALLED)  ## write the plain notebooks to _build/plain, and run each 
 
 pseudo: $(INSTALLED)  ## the site in a language that nobody speaks, with the tests of its pages
 	TRANSLATED=1 $(BIN)/pytest -n 2 --dist worksteal tests/test_reading.py tests/test_site.py -k "reading or page_is_sound or links_lead or code_is_copied or long_page or mode_is"
+
+jupyterlab: $(INSTALLED)  ## a small chapter in JupyterLab, in a browser
+	$(BIN)/pytest tests/lanes/jupyterlab.py
 
 accelerator: $(INSTALLED)  ## chapters, helpers and planted bugs on a device that is not the CPU
 	PYTHONPATH="$(CURDIR)/tests/accelerator" OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n 2 --dist worksteal tests/accelerator tests/test_attack.py

@@ -177,11 +177,16 @@ function renderTogether(factory) {
 }
 
 // JupyterLab looks for headings by its own anchors, jupyterlab-myst sets others.
-function nameHeadings(node) {
+function tidy(node) {
   for (const text of node.querySelectorAll(".heading-text")) {
     const heading = text.parentElement;
     if (!heading.dataset.jupyterId)
       heading.dataset.jupyterId = text.textContent.replace(/ /g, "-");
+  }
+  // A mark for the site, which jupyterlab-myst takes for text.
+  for (const list of node.querySelectorAll(".myst dl")) {
+    const mark = list.previousElementSibling;
+    if (mark?.textContent.trim() === "{.glossary}") mark.hidden = true;
   }
 }
 
@@ -211,7 +216,7 @@ async function land(node, fragment, otherwise) {
 function attend(view, widget) {
   const {node} = view;
   const observer = new MutationObserver(() => {
-    nameHeadings(node);
+    tidy(node);
     chapter?.plan();
   });
   const before = view.setFragment.bind(view);
@@ -221,7 +226,7 @@ function attend(view, widget) {
   widget.context.ready.then(() => {
     if (view.isDisposed) return;
     if (view.model?.cells) chapter = new Chapter(view);
-    nameHeadings(node);
+    tidy(node);
     observer.observe(node, {childList: true, subtree: true});
   });
   widget.disposed.connect(() => observer.disconnect());
