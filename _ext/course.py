@@ -46,7 +46,14 @@ TAB_STOPS = re.compile(r'\["pre",[^]]*\]\.join\(", "\)')
 THEME_STYLES = ("styles/theme.css", "styles/pydata-sphinx-theme.css")
 # Ours, which Jupyter Book lists in the order of the file system. What holds on paper
 # comes last, over all that holds elsewhere.
-OWN_STYLES = ("course.css", "landing.css", "progress.css", "reader.css", "print.css")
+OWN_STYLES = (
+    "course.css",
+    "landing.css",
+    "links.css",
+    "progress.css",
+    "reader.css",
+    "print.css",
+)
 IMPORT = re.compile(r'@import "([^"]+)";')
 ADDRESS = re.compile(r"""url\((["']?)(?!data:|#|/|\w+:)([^"')]+)\1\)""")
 # The theme names two thousand icons; the font of this site (`_vendor/icons`) holds few.

@@ -31,6 +31,7 @@ from markdown_it.renderer import RendererHTML
 from myst_parser.config.main import MdParserConfig
 from myst_parser.parsers.mdit import create_md_parser
 
+from tools.documentation import link_prose
 from tools.notebooks import ROOT, anchors, labels, plain, read, tags
 
 BRANCH = "notebooks"
@@ -537,6 +538,7 @@ class Course:
         made = nbformat.from_dict(notebook)
         made.cells, level, waits = self.first_cells(path, notebook), 1, False
         solution, from_solutions, known = None, {}, set()
+        prose = link_prose(notebook) if path.parent.name == "chapters" else {}
         for cell in notebook.cells:
             cell = nbformat.from_dict(cell)
             try:
@@ -553,7 +555,8 @@ class Course:
                         given, _ = names(cell)
                         from_solutions.update(dict.fromkeys(given - known, cell.id))
                 elif cell.cell_type == "markdown":
-                    cell.source, level, ended = self.convert(path, cell.source, level)
+                    text = prose.get(cell.id, cell.source)
+                    cell.source, level, ended = self.convert(path, text, level)
                     waits = waits if ended is None else ended
                     cell.metadata.clear()
                     made.cells.append(cell)
