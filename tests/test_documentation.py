@@ -155,6 +155,7 @@ def test_name_is_understood(text, code, name):
     ("text", "code"),
     [
         ("SGD", f"{TORCH}\nclass SGD: pass\ntorch.optim.SGD"),  # the chapter's own
+        ("Learner", f"{FASTAI}\nclass Learner: pass"),
         ("torch.ones", "torch = 1"),
         ("Linear", TORCH),  # of what?
         ("loss.backward()", "loss = model(x)"),
@@ -303,6 +304,13 @@ def test_link_cuts_no_tag():
         made = link_code(html, [("p", start, end)])
         assert expected in made
         assert re.sub("<.*?>", "", made) == re.sub("<.*?>", "", html)
+
+
+def test_link_takes_in_the_mark_of_a_decorator():
+    html = '<span class="nd">@torch</span><span class="o">.</span>no_grad()\n'
+    made = link_code(html, [("p", 1, 14)])
+    assert made.startswith('<a class="documentation" href="p"><span class="nd">@torch')
+    assert made.endswith("no_grad</a>()\n")
 
 
 def test_definition_is_there_once_and_translated(soup):

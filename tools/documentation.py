@@ -404,6 +404,8 @@ def link_code(html, links):
     places = [*accumulate((token[0] != "<" for token in tokens), initial=0)]
     for page, start, end in reversed(links):
         first = places.index(start)
+        if tokens[first - 1] == "@":  # a decorator is one with its mark
+            first = places.index(start - 1)
         while tokens[first].startswith("</"):
             first += 1
         last = places.index(end)
