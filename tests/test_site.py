@@ -510,7 +510,10 @@ def test_exercises_have_the_names_that_check_gives(site, name):
     notebook = read_notebook(ROOT / f"{name}.ipynb", as_version=4)
     given = [exercises._find(label).name for label in labels(notebook)]
     # Sphinx sets code in its own type, and curls what is typed as a straight quote.
-    assert shown == [name.replace("`", "").replace("'", "’") for name in given]
+    assert shown == [
+        name.replace("`", "").replace("'", "\N{RIGHT SINGLE QUOTATION MARK}")
+        for name in given
+    ]
 
 
 def test_mode_is_remembered(page, serve, site):
