@@ -69,26 +69,32 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def search_page(browser, site):
-    """Return the search page, opened from a disk."""
+def opened(browser, site):
+    """Return a function that opens the search page from a disk."""
     context = browser.new_context()
-    page = context.new_page()
-    page.goto(f"{site.as_uri()}/search.html")
-    page.wait_for_function("Search.hasIndex()")
-    yield page
+
+    def open_page():
+        page = context.new_page()
+        page.goto(f"{site.as_uri()}/search.html")
+        page.wait_for_function("Search.hasIndex()")
+        return page
+
+    yield open_page
     context.close()
 
 
 @pytest.fixture(scope="module")
-def small_page(browser, site):
+def search_page(opened):
+    """Return the search page."""
+    return opened()
+
+
+@pytest.fixture(scope="module")
+def small_page(opened):
     """Return the search page with the index of the small course."""
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(f"{site.as_uri()}/search.html")
-    page.wait_for_function("Search.hasIndex()")
+    page = opened()
     page.evaluate("(pages) => Search.setIndex({pages})", SMALL)
-    yield page
-    context.close()
+    return page
 
 
 def test_queries_are_about_everything():
