@@ -1,7 +1,6 @@
 """Checkers for the exercises: autograd."""
 
 import contextlib
-from fractions import Fraction
 from unittest import mock
 
 import torch
@@ -73,7 +72,7 @@ def _one_step(name, given, x, w, b):
     squares, distances, signs = error.square(), error.abs(), error.sign()
     start = 1.5 * x - 0.5 - 2 * x
     of_mse = name == "mse_step"
-    # What each error contributes to the loss, and to the derivative by it.
+    # What each error contributes to the loss, and the slope of that.
     parts, slopes = (squares, 2 * error) if of_mse else (distances, signs)
 
     def near(value, wrong, margin=0.01):  # what is worked out with three decimals
@@ -118,32 +117,35 @@ def _one_step(name, given, x, w, b):
         right = (slopes * factor).mean()
         wrongs = [
             (
-                f"the derivative by {letter} has the wrong sign. All three errors are "
-                "negative (prediction minus truth), and so is their sum.",
+                f"the derivative with respect to {letter} has the wrong sign. All "
+                "three errors (prediction minus truth) are negative, and so is "
+                "their sum.",
                 -right,
             ),
             (
-                f"the derivative by {letter} isn't divided by the number of points.",
+                f"the derivative with respect to {letter} isn't divided by the number "
+                "of points.",
                 3 * right,
             ),
         ]
         if of_mse:
             wrongs += [
                 (
-                    f"the derivative by {letter} has lost the factor 2 of the square.",
+                    f"the derivative with respect to {letter} has lost the factor 2 of "
+                    "the square.",
                     right / 2,
                 ),
                 (
-                    f"the derivative by {letter} is the one of step 1. Use the new "
-                    "errors.",
+                    f"the derivative with respect to {letter} is the one of step 1. "
+                    "Use the new errors.",
                     (2 * start * factor).mean(),
                 ),
             ]
         else:
             wrongs += [
                 (
-                    f"the derivative by {letter} uses the errors themselves. With the "
-                    "MAE, each error contributes only its sign.",
+                    f"the derivative with respect to {letter} uses the errors "
+                    "themselves. With the MAE, each error contributes only its sign.",
                     (share * error * factor).mean(),
                 )
                 for share in (1, 2)
@@ -151,16 +153,16 @@ def _one_step(name, given, x, w, b):
         if letter == "w":
             wrongs.append(
                 (
-                    "in the derivative by w each error is multiplied by its own x; "
-                    "yours is the derivative by b.",
+                    "in the derivative with respect to w, each error is multiplied by "
+                    "its own x; yours is the derivative with respect to b.",
                     slopes.mean(),
                 )
             )
         refuse(value, wrongs)
         require(
             near(value, right),
-            f"`{name}`: the derivative by {letter} isn't right yet. The loss is, so "
-            "your errors are fine.",
+            f"`{name}`: the derivative with respect to {letter} isn't right yet. The "
+            "loss is, so your errors are fine.",
         )
     for letter, value, old, slope in (("w", new_w, w, dw), ("b", new_b, b, db)):
         for misconception, wrong in [
@@ -300,72 +302,6 @@ def slope(predicted_change):
             _close(change, right, 1e-4),
             "It is not the sum of the derivatives times the moves.",
         )
-
-
-@exercise(
-    "ex-huber",
-    title="A third loss by hand",
-    hints=(
-        "the derivative of the middle piece is the error itself. Further out it's the "
-        "sign of the error.",
-        "`errors_by_hand(w, b)` gives you the three errors, and `max(-1, min(1, e))` "
-        "is the derivative of the loss by one error. For `w`, multiply it by the x of "
-        "its point, 1, 2 or 3; for `b`, leave it as it is. Then average over the "
-        "three, in fractions throughout.",
-    ),
-    shown="The Huber loss has the slope of a square near zero and that of the absolute "
-    "value further out.",
-)
-def huber(huber_by_hand):
-    x = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
-    draws = torch.randint(-40, 80, (8, 2)).tolist()
-    # All errors within 1, all beyond it, and both kinds.
-    for w, b in [(21, 1), (50, 30), (15, -5), *draws]:
-        found = call(huber_by_hand, Fraction(w, 10), Fraction(b, 10))
-        require(
-            isinstance(found, (tuple, list)) and len(found) == 3,
-            "`huber_by_hand` has to return three numbers: loss, dw, db.",
-        )
-        found = [float(value) for value in found]
-        e = w / 10 * x + b / 10 - 2 * x
-        slopes = e.clamp(-1, 1)
-        loss = F.huber_loss(e, torch.zeros_like(e))
-        right = [loss, (slopes * x).mean(), slopes.mean()]
-        where = f"At w = {w / 10}, b = {b / 10}"
-        require(
-            not _close(found[0], 3 * loss) or _close(loss, 0),
-            f"{where} the loss is the sum over the three points, not their mean.",
-        )
-        require(
-            _close(loss, loss.floor()) or not _close(found[0], loss.floor()),
-            f"{where} the loss is a whole number: `//` rounds down, `/` divides.",
-        )
-        beyond = torch.where(e.abs() <= 1, e.square() / 2, e.abs()).mean()
-        require(
-            _close(beyond, loss) or not _close(found[0], beyond),
-            f"{where} the loss jumps where the pieces meet: beyond 1 it is |e| - 1/2.",
-        )
-        require(
-            _close(found[0], loss),
-            f"{where} the loss should be {loss:.5f}, and is {found[0]:.5f}.",
-        )
-        unbounded = (e * x).mean()
-        require(
-            _close(unbounded, right[1]) or not _close(found[1], unbounded),
-            f"{where} an error beyond 1 still contributes itself to dw; its piece is "
-            "straight there, so its slope is its sign.",
-        )
-        require(
-            _close(slopes.mean(), right[1]) or not _close(found[1], slopes.mean()),
-            f"{where} dw lacks the factor x that the chain rule gives it.",
-        )
-        for name, value, expected in zip(
-            ("dw", "db"), found[1:], right[1:], strict=True
-        ):
-            require(
-                _close(value, expected),
-                f"{where} {name} should be {expected:.5f}, and is {value:.5f}.",
-            )
 
 
 @exercise(
@@ -605,8 +541,8 @@ def freeze(train_head, network):
     "ex-tiny-autograd",
     title="Your own autograd",
     hints=(
-        "let each result remember its inputs, and its derivative by each of them. "
-        "`backward` visits results before their inputs.",
+        "let each result remember its inputs, and its derivative with respect to each "
+        "of them. `backward` visits results before their inputs.",
         "a sum has the derivatives 1 and 1, a product has the *other* factor for each "
         "of its two. For the order, write a function that visits a value's inputs "
         "first and appends the value to a list afterwards, each value once. Then go "
@@ -645,8 +581,8 @@ def tiny_autograd(value):
     compare(
         lambda a, b: a * b,
         2,
-        "In `a * b` the derivative by `a` is the value of `b`, and the other way "
-        "round.",
+        "In `a * b` the derivative with respect to `a` is the value of `b`, and the "
+        "other way round.",
     )
     compare(
         lambda a, b, c: (a + b) * c,

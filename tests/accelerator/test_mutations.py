@@ -88,10 +88,10 @@ CHAPTERS = {
     "optimizer stepped before the model moved": Bug(
         "04_autograd",
         {
-            "resnet-put-right": (
+            "resnet-signed-sum": (
                 SGD,
                 SGD + "model.cpu()\n"
-                "F.cross_entropy(model(images.cpu()), labels.cpu()).backward()\n"
+                "model(noise.cpu()).sum().backward()\n"
                 "optimizer.step()\n"
                 "model.to(device)\n",
             )
