@@ -12,7 +12,7 @@ def _require_tensors(**answers):
     for name, answer in answers.items():
         require(
             isinstance(answer, torch.Tensor),
-            f"`{name}` is no tensor: it is of the type {type(answer).__name__}.",
+            f"`{name}` isn't a tensor: it's of the type {type(answer).__name__}.",
         )
 
 
@@ -31,44 +31,44 @@ def _require_tensors(**answers):
 )
 def factories(identity, sevens, quarters, noise):
     _require_tensors(identity=identity, sevens=sevens, quarters=quarters, noise=noise)
-    require(identity.shape == (3, 3), "`identity` does not have the shape (3, 3).")
+    require(identity.shape == (3, 3), "`identity` doesn't have the shape (3, 3).")
     require(
         not (identity == 1).all(),
         "`identity` has ones everywhere; they belong on the diagonal only.",
     )
     require(
         torch.equal(identity.cpu().double(), torch.eye(3).double()),
-        "`identity` is not one on the diagonal and zero elsewhere.",
+        "`identity` isn't one on the diagonal and zero elsewhere.",
     )
-    require(sevens.shape == (2, 4), "`sevens` does not have the shape (2, 4).")
-    require((sevens == 7).all(), "`sevens` has an entry that is not 7.")
+    require(sevens.shape == (2, 4), "`sevens` doesn't have the shape (2, 4).")
+    require((sevens == 7).all(), "`sevens` has an entry that isn't 7.")
     require(
         sevens.is_floating_point(),
         "`sevens` holds integers: the dtype follows the number that you give, and "
-        "7 is not 7.0.",
+        "7 isn't 7.0.",
     )
     require(
         quarters.numel() != 4,
         "`quarters` has four numbers: `arange` leaves the end out.",
     )
-    require(quarters.shape == (5,), "`quarters` is not a vector of five numbers.")
+    require(quarters.shape == (5,), "`quarters` isn't a vector of five numbers.")
     expected = torch.arange(5) / 4
     require(
         torch.allclose(quarters.cpu().float(), expected),
-        "`quarters` does not go from 0 to 1 in equal steps.",
+        "`quarters` doesn't go from 0 to 1 in equal steps.",
     )
     require(
         noise.shape != (4, 2) and noise.shape == sevens.shape,
-        "`noise` is not shaped like `sevens`, which has two rows and four columns.",
+        "`noise` isn't shaped like `sevens`, which has two rows and four columns.",
     )
     require(
         noise.unique().numel() > 1,
-        "`noise` holds one number over and over, so it is not random.",
+        "`noise` holds one number over and over, so it isn't random.",
     )
     steps = noise.flatten().double().diff()
     require(
         not torch.allclose(steps, steps.mean()),
-        "`noise` goes up in equal steps, so it is not random.",
+        "`noise` goes up in equal steps, so it isn't random.",
     )
 
 
@@ -82,7 +82,7 @@ def factories(identity, sevens, quarters, noise):
         "`round()`, and then `.to(torch.uint8)`. Check your brackets: the "
         "multiplication has to happen before `round()` is called.",
     ),
-    shown="A conversion cuts off digits and mangles what does not fit, so `round` and "
+    shown="A conversion cuts off digits and mangles what doesn't fit, so `round` and "
     "`clamp` come before it.",
 )
 def to_bytes(function):
@@ -112,8 +112,7 @@ def to_bytes(function):
         )
         require(
             torch.equal(result, truth.to(torch.uint8)),
-            "An entry between 0 and 1 has another value than 255 times the entry, "
-            "rounded.",
+            "An entry between 0 and 1 hasn't become 255 times the entry, rounded.",
         )
         wide = 4 * torch.rand(shape) - 1.5
         before = wide.clone()
@@ -125,7 +124,7 @@ def to_bytes(function):
         require(
             (result[wide < 0] == 0).all() and (result[wide > 1] == 255).all(),
             "An entry below 0 has to become 0 and one above 1 has to become 255; a "
-            "byte cannot hold what lies outside of its range.",
+            "byte can't hold what's outside of its range.",
         )
     ends = call(function, torch.tensor([0.0, 1.0])).tolist()
     require(ends == [0, 255], f"0.0 and 1.0 become {ends[0]} and {ends[1]}.")
@@ -138,7 +137,7 @@ def to_bytes(function):
         "the order is batch, channel, row, column. `...` stands for all dimensions "
         "that you don't name, and an index removes its dimension, where a slice keeps "
         "it.",
-        "for `green`, `:` keeps all pictures and a plain number picks the channel. For "
+        "for `green`, `:` keeps all images and a plain number picks the channel. For "
         "`corners` and `coarse`, start with `...` and write one slice for the rows and "
         "one for the columns; a slice's third number is its step. For `green_kept`, "
         "use a slice that holds only channel 1.",
@@ -152,16 +151,16 @@ def slices(first, green, corners, coarse, green_kept):
     )
     pieces = (first, green, corners, coarse, green_kept)
     first, green, corners, coarse, green_kept = (piece.cpu() for piece in pieces)
-    pictures = torch.arange(8 * 3 * 28 * 28).reshape(8, 3, 28, 28)
+    images = torch.arange(8 * 3 * 28 * 28).reshape(8, 3, 28, 28)
     require(
-        not torch.equal(first, pictures[:, 0]),
-        "`first` is channel 0 of every picture: the batch comes first, so the first "
-        "picture is index 0 of dimension 0.",
+        not torch.equal(first, images[:, 0]),
+        "`first` is channel 0 of every image: the batch comes first, so the first "
+        "image is index 0 of dimension 0.",
     )
-    require(torch.equal(first, pictures[0]), "`first` is not the first picture.")
+    require(torch.equal(first, images[0]), "`first` isn't the first image.")
     require(
-        not torch.equal(green, pictures[1]),
-        "`green` is the second picture: the channel is dimension 1, so dimension 0 "
+        not torch.equal(green, images[1]),
+        "`green` is the second image: the channel is dimension 1, so dimension 0 "
         "needs a `:` before it.",
     )
     require(
@@ -169,36 +168,34 @@ def slices(first, green, corners, coarse, green_kept):
         "`green` still has a dimension of length 1: a slice keeps the dimension, an "
         "index takes it away.",
     )
-    require(torch.equal(green, pictures[:, 1]), "`green` is not channel 1.")
+    require(torch.equal(green, images[:, 1]), "`green` isn't channel 1.")
     require(
-        not torch.equal(corners, pictures[:5, :5]),
+        not torch.equal(corners, images[:5, :5]),
         "`corners` cuts batch and channel: indices count from the left unless `...` "
         "comes first.",
     )
     require(
-        torch.equal(corners, pictures[..., :5, :5]),
-        "`corners` is not the first five rows and columns of every channel.",
+        torch.equal(corners, images[..., :5, :5]),
+        "`corners` isn't the first five rows and columns of every channel.",
     )
     require(
-        not torch.equal(coarse, pictures[::2, ::2]),
-        "`coarse` skips pictures and channels: `::2` belongs to the last two "
-        "dimensions.",
+        not torch.equal(coarse, images[::2, ::2]),
+        "`coarse` skips images and channels: `::2` belongs to the last two dimensions.",
     )
     require(
         # From row 0 or 1, from column 0 or 1: all of them are every second.
         any(
-            torch.equal(coarse, pictures[..., k // 2 :: 2, k % 2 :: 2])
-            for k in range(4)
+            torch.equal(coarse, images[..., k // 2 :: 2, k % 2 :: 2]) for k in range(4)
         ),
-        "`coarse` is not every second row and column.",
+        "`coarse` isn't every second row and column.",
     )
     require(
         green_kept.shape != (8, 28, 28),
         "`green_kept` has lost its channel dimension: index with a slice of length 1.",
     )
     require(
-        torch.equal(green_kept, pictures[:, 1:2]),
-        "`green_kept` is not channel 1 with four dimensions.",
+        torch.equal(green_kept, images[:, 1:2]),
+        "`green_kept` isn't channel 1 with four dimensions.",
     )
 
 
@@ -246,7 +243,7 @@ def fill_missing(function):
         )
         require(
             torch.allclose(result[~there], everything[there].mean(), atol=1e-2),
-            "A missing reading has not become the mean of the others.",
+            "A missing reading hasn't become the mean of the others.",
         )
     complete = torch.randn(2, 3)
     require(
@@ -277,7 +274,7 @@ def to_array(function):
         array = call_as_is(function, tensor)
         require(
             isinstance(array, np.ndarray),
-            f"The result is no array: it is of the type {type(array).__name__}.",
+            f"The result isn't an array: it's of the type {type(array).__name__}.",
         )
         require(
             array.dtype == tensor.numpy().dtype,
@@ -285,7 +282,7 @@ def to_array(function):
         )
         require(
             array.shape == tensor.shape and (array == tensor.numpy()).all(),
-            "The array has other numbers or another shape than the tensor.",
+            "The array's numbers or its shape differ from the tensor's.",
         )
         require(
             not np.shares_memory(array, tensor.numpy()),
@@ -304,7 +301,7 @@ def to_array(function):
     )
     require(
         (array == weights.detach().numpy()).all(),
-        "With gradients, the array has other numbers than the tensor.",
+        "With gradients, the array's numbers differ from the tensor's.",
     )
     require(
         not np.shares_memory(array, weights.detach().numpy()),
@@ -335,7 +332,7 @@ def _states():
 
 @exercise(
     "ex-own-shuffle",
-    title="A shuffle that nobody else notices",
+    title="A shuffle on the quiet",
     hints=(
         "make a generator, give it the seed, and let `randperm` draw from it. A tensor "
         "of positions can be used as an index.",
@@ -365,12 +362,12 @@ def shuffled(function):
         )
         require(
             torch.equal(back, table),
-            "The result does not hold each row of `values` once.",
+            "The result doesn't hold each row of `values` exactly once.",
         )
         require(
             _states() == before,
-            "A generator that all share is not where it was, so what is drawn next has "
-            "changed: give your function a generator of its own.",
+            "A generator that everyone shares isn't where it was, so what's drawn next "
+            "has changed: give your function a generator of its own.",
         )
         require(
             torch.equal(call(function, values, 7), result),

@@ -37,7 +37,7 @@ VERDICT = re.compile(r"\A(:class-container: right\n)?(Yes|No)\b[.,]", re.M)
 # Topics of chapters that do not follow a rule yet. Whoever converts one takes it out.
 UNCONVERTED = {
     "proof": """
-        tensors tensor_operations classes_and_metrics
+        classes_and_metrics
         fastai_in_practice
     """,
     "predictions": "",

@@ -12,7 +12,7 @@ CASES = {
             Mutant("rand(sevens.shape)", "rand(4, 2)", "not shaped like"),
             Mutant("rand(sevens.shape)", "zeros(sevens.shape)", "not random"),
             Mutant("rand(sevens.shape)", "arange(8.0).reshape(2, 4)", "in equal steps"),
-            Mutant("torch.eye(3)", "np.eye(3)", "`identity` is no tensor"),
+            Mutant("torch.eye(3)", "np.eye(3)", "`identity` isn't a tensor"),
         ),
         others=(
             """
@@ -41,7 +41,7 @@ noise = torch.rand_like(sevens)
             Mutant(".clamp(0, 1)", "", "outside of its range"),
             Mutant(".clamp(0, 1)", ".clamp_(0, 1)", "writes into its argument"),
             Mutant(" * 255", "", "The numbers end at 1"),
-            Mutant(" * 255", " * 254", "another value than 255 times"),
+            Mutant(" * 255", " * 254", "255 times the entry"),
             Mutant("torch.uint8", "torch.int32", "not uint8"),
             Mutant("image.clamp", "image.flatten().clamp", "lost the image's shape"),
         ),
@@ -65,38 +65,38 @@ def to_bytes(image):
     ),
     "ex-slices": Case(
         mutants=(
-            Mutant("pictures[0]", "pictures[:, 0]", "the batch comes first"),
-            Mutant("pictures[:, 1]\n", "pictures[1]\n", "the second picture"),
-            Mutant("pictures[:, 1]\n", "pictures[:, 1:2]\n", "a slice keeps"),
+            Mutant("images[0]", "images[:, 0]", "the batch comes first"),
+            Mutant("images[:, 1]\n", "images[1]\n", "the second image"),
+            Mutant("images[:, 1]\n", "images[:, 1:2]\n", "a slice keeps"),
             Mutant("[..., :5, :5]", "[:5, :5]", "count from the left"),
-            Mutant("[..., ::2, ::2]", "[::2, ::2]", "skips pictures"),
+            Mutant("[..., ::2, ::2]", "[::2, ::2]", "skips images"),
             Mutant("[:, 1:2]", "[:, 1]", "lost its channel dimension"),
-            Mutant("pictures[0]", "pictures[0].tolist()", "`first` is no tensor"),
+            Mutant("images[0]", "images[0].tolist()", "`first` isn't a tensor"),
         ),
         others=(
             """
-first = pictures.select(0, 0)
-green = pictures.unbind(dim=1)[1]
-corners = pictures[:, :, 0:5, 0:5]
-coarse = pictures[:, :, range(0, 28, 2)][..., range(0, 28, 2)]
-green_kept = pictures.narrow(1, 1, 1)
+first = images.select(0, 0)
+green = images.unbind(dim=1)[1]
+corners = images[:, :, 0:5, 0:5]
+coarse = images[:, :, range(0, 28, 2)][..., range(0, 28, 2)]
+green_kept = images.narrow(1, 1, 1)
 """,
             """
 every, second, five = slice(None), slice(1, 28, 2), slice(0, 5)
-first = pictures[-8, :, :, :]
-green = pictures[every, -2, every, every]
-corners = pictures[every, every, five, five]
-coarse = pictures[every, every, second, second]
-green_kept = pictures[:, [1]]
+first = images[-8, :, :, :]
+green = images[every, -2, every, every]
+corners = images[every, every, five, five]
+coarse = images[every, every, second, second]
+green_kept = images[:, [1]]
 """,
             """
-pictures = torch.arange(8 * 3 * 28 * 28).reshape(8, 3, 28, 28)
+images = torch.arange(8 * 3 * 28 * 28).reshape(8, 3, 28, 28)
 _all, _second, _five = slice(None), slice(0, 28, 2), slice(0, 5)
-first = pictures[-8, :, :, :]
-green = pictures[_all, -2, _all, _all]
-corners = pictures[_all, _all, _five, _five]
-coarse = pictures[_all, _all, _second, _second]
-green_kept = pictures[:, 1, None]
+first = images[-8, :, :, :]
+green = images[_all, -2, _all, _all]
+corners = images[_all, _all, _five, _five]
+coarse = images[_all, _all, _second, _second]
+green_kept = images[:, 1, None]
 """,
         ),
     ),
@@ -138,9 +138,9 @@ def fill_missing(readings):
             Mutant(".detach()", ".requires_grad_(False)", "has turned the recording"),
             Mutant(".cpu()", "", "on another device"),
             Mutant(".copy()", "", "shares its memory"),
-            Mutant(".numpy().copy()", ".clone()", "is no array"),
+            Mutant(".numpy().copy()", ".clone()", "isn't an array"),
             Mutant(".cpu()", ".cpu().float()", "has become an array of"),
-            Mutant(".copy()", ".copy().T", "another shape"),
+            Mutant(".copy()", ".copy().T", "differ from the tensor"),
         ),
         others=(
             """
@@ -162,8 +162,10 @@ def to_array(tensor):
     ),
     "ex-own-shuffle": Case(
         mutants=(
-            Mutant("torch.Generator().manual_seed", "torch.manual_seed", "all share"),
-            Mutant(", generator=generator", "", "all share"),
+            Mutant(
+                "torch.Generator().manual_seed", "torch.manual_seed", "everyone shares"
+            ),
+            Mutant(", generator=generator", "", "everyone shares"),
             Mutant("manual_seed(seed)", "manual_seed(42)", "Every seed gives"),
             Mutant(".manual_seed(seed)", "", "Every seed gives"),
             Mutant(".manual_seed(seed)", "; generator.seed()", "two different"),
@@ -171,7 +173,7 @@ def to_array(tensor):
             Mutant(
                 "randperm(len(values), generator=generator)",
                 "randint(len(values), (len(values),), generator=generator)",
-                "hold each row of `values` once",
+                "hold each row of `values` exactly once",
             ),
             Mutant(
                 """    order = torch.randperm(len(values), generator=generator)
