@@ -3,6 +3,7 @@
 import pickle
 import random
 from numbers import Real
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -94,7 +95,7 @@ def three_sets(three_way_split):
         )
         require(
             torch.equal(torch.cat(list(parts[1::2])), y),
-            "The labels are not those of the features beside them.",
+            "The labels aren't those of the features next to them.",
         )
 
 
@@ -105,11 +106,11 @@ def three_sets(three_way_split):
         "`torch.manual_seed` acts on what is drawn after it, and `.item()` makes a "
         "Python number of a tensor with one entry.",
         "the model draws its parameters while it's made, so set the seed in the line "
-        "before `LinearRegressionModel()`. Return `model.weights.item()` and "
-        "`model.bias.item()`; mind the s in `weights`.",
+        "before `LinearRegressionModel()`. Return `model.weight.item()` and "
+        "`model.bias.item()`, in this order.",
     ),
-    shown="The same seed gives the same start, another seed another one; none of them "
-    "is the right one.",
+    shown="The same seed gives the same start, and another seed gives another one. "
+    "None of them is the right one.",
 )
 def seeds(initial_parameters):
     for seed in [42, 123, random.randint(1000, 10**6)]:
@@ -195,8 +196,8 @@ def no_seed(starts, finishes):
     )
     require(
         not torch.equal(start[0], start[1]) and not torch.equal(start[1], start[2]),
-        "All models start from the same numbers, so a seed is set before each of them; "
-        "leave it out.",
+        "All models start from the same numbers, so a seed is set before each of them. "
+        "Leave it out.",
     )
     require(
         start.abs().max() <= 1,
@@ -212,7 +213,8 @@ def no_seed(starts, finishes):
     require(
         off[1] < 1e-3 and off[2] < 0.03,
         "From these starts, 1000 epochs with `L1Loss` and SGD at 0.01 end elsewhere. "
-        "Keep the numbers as `.item()` gives them, unrounded, and train as it is said.",
+        "Keep the numbers as `.item()` gives them, unrounded, and train as the "
+        "exercise says.",
     )
 
 
@@ -251,7 +253,7 @@ def plane(plane):
         heights = _asked(plane, corners)
     require(
         heights.shape == (3, 1),
-        f"For 3 points the output has the shape {tuple(heights.shape)}; one number a "
+        f"For 3 points the output has the shape {tuple(heights.shape)}; one number per "
         "point is (3, 1).",
     )
     origin, right, up = heights[:, 0].tolist()
@@ -269,7 +271,7 @@ def plane(plane):
     error = (found - torch.tensor([0.7, -0.2, 0.3])).abs().max().item()
     require(
         error < 0.01,
-        f"The farthest of weights and bias is off by {error:.3f}. Train for longer; if "
+        f"The worst of weights and bias is off by {error:.3f}. Train for longer; if "
         "it stays away from 0, look for a loss whose steps get shorter near the goal.",
     )
 
@@ -286,7 +288,7 @@ def plane(plane):
         "with `.item()`.",
     ),
     shown="Steps of MSE shrink with the error and come to rest at the truth; steps of "
-    "MAE keep their length and jump to and fro around it.",
+    "MAE keep their length and keep jumping across it.",
 )
 def mse(mae_after):
     x, y = _line()
@@ -347,9 +349,9 @@ def best(best_loss, best_epoch, best_state, best_model):
         "`best_state` is not the `state_dict` of a `LinearRegressionModel`, or "
         "`best_loss` and `best_epoch` are not numbers.",
     ):
-        kept = torch.cat([best_state["weights"], best_state["bias"]]).detach().cpu()
+        kept = torch.cat([best_state["weight"], best_state["bias"]]).detach().cpu()
         best_loss, best_epoch = float(best_loss), int(best_epoch)
-    require(0 <= best_epoch < 300, f"There is no epoch {best_epoch}: count from 0.")
+    require(0 <= best_epoch < 300, f"There's no epoch {best_epoch}: count from 0.")
     errors = (kept[0] * x + kept[1] - y).abs()
     path = _trajectory(x[:30], y[:30], nn.L1Loss(), 0.01, 300)
     every = (path[:, :1] * x.T + path[:, 1:] - y.T).abs()
@@ -357,7 +359,7 @@ def best(best_loss, best_epoch, best_state, best_model):
     require(
         abs(every[:, 40:].mean(dim=1).min() - best_loss) > 2e-4,
         "The best epoch was chosen by the last ten points. They are the test set, and "
-        "can tell nothing any more once you have chosen by them.",
+        "can't tell you anything once you've chosen by them.",
     )
     require(
         abs(every[:, :30].mean(dim=1).min() - best_loss) > 2e-4,
@@ -379,7 +381,7 @@ def best(best_loss, best_epoch, best_state, best_model):
     require(
         abs(found - best_loss) < 1e-4,
         f"`best_state` has a validation loss of {found:.5f}, and "
-        f"`best_loss` says {best_loss:.5f}: they are not of the same moment.",
+        f"`best_loss` says {best_loss:.5f}: they aren't from the same moment.",
     )
     require(
         best_loss < reached.min() + 5e-4,
@@ -388,7 +390,7 @@ def best(best_loss, best_epoch, best_state, best_model):
     )
     require(
         abs(reached[best_epoch] - best_loss) < 5e-4,
-        f"Epoch {best_epoch} ended with another loss than `best_loss`: count epochs "
+        f"Epoch {best_epoch} ended with a loss that isn't `best_loss`: count epochs "
         "from 0, and measure after the step.",
     )
     require(isinstance(best_model, nn.Module), "`best_model` is not a model.")
@@ -419,9 +421,10 @@ def resume(resumed, straight, path):
     )
     require(
         resumed is not straight,
-        "`resumed` and `straight` are the same model, so they are equal whatever "
+        "`resumed` and `straight` are the same model, so they're equal whatever "
         "happened.",
     )
+    path = Path(path)
     require(path.exists(), f"There is no file `{path.name}`.")
     with explain(
         pickle.UnpicklingError,
@@ -437,7 +440,7 @@ def resume(resumed, straight, path):
     ]
     require(
         optimizers,
-        "The file has no state of the optimizer, so it cannot remember the direction "
+        "The file has no state of the optimizer, so it can't remember the direction "
         "of its last steps.",
     )
     remembered = [
@@ -448,22 +451,23 @@ def resume(resumed, straight, path):
     ]
     require(
         remembered,
-        "The saved optimizer remembers nothing: was it trained before it was saved, "
+        "The saved optimizer remembers nothing. Was it used before it was saved, "
         "and with `momentum=0.9`?",
     )
     models = [part for part in saved.values() if isinstance(part, dict)]
-    models = [part for part in models if "weights" in part and "bias" in part]
+    models = [part for part in models if "weight" in part and "bias" in part]
     require(models, "The file has no state of the model.")
     require(
         any(
-            isinstance(part, (Real, torch.Tensor)) and torch.as_tensor(part == 50).all()
+            isinstance(part, (Real, torch.Tensor))
+            and any(torch.as_tensor(part == done).all() for done in (50, 49))
             for part in saved.values()
         ),
         "The file does not say that 50 epochs are done.",
     )
     x, y = _line()
     expected = _trajectory(x[:40], y[:40], nn.L1Loss(), 0.01, 100, momentum=0.9)
-    half = torch.cat([models[0]["weights"], models[0]["bias"]])
+    half = torch.cat([models[0]["weight"], models[0]["bias"]])
     require(
         torch.allclose(half, expected[49], atol=5e-3),
         "The model in the file is not the one after 50 epochs from seed 42.",
@@ -475,12 +479,12 @@ def resume(resumed, straight, path):
     )
     require(
         not torch.equal(_asked(resumed, x), _at(half, x)),
-        "`resumed` is the model of the file: 50 more epochs are to come.",
+        "`resumed` is the model of the file: 50 more epochs are still to come.",
     )
     require(
         torch.equal(_asked(resumed, x), _asked(straight, x)),
-        "`resumed` ends elsewhere than `straight`. Did the new optimizer get its "
-        "state, and did you train for 50 more epochs, no more?",
+        "`resumed` doesn't end where `straight` does. Did the new optimizer get its "
+        "state, and did you train for exactly 50 more epochs?",
     )
 
 
@@ -500,11 +504,11 @@ def _at(parameters, x):
         "loaded into a *new* `nn.Linear` with `load_state_dict(torch.load(…))`.",
     ),
     shown="Your line falls as it should, and the second model has the same numbers in "
-    "a memory of its own.",
+    "its own memory.",
 )
 def from_memory(my_model, my_loaded_model):
     for model in (my_model, my_loaded_model):
-        require(isinstance(model, nn.Module), "One of the two is not a model.")
+        require(isinstance(model, nn.Module), "One of the two isn't a model.")
     require(
         my_model is not my_loaded_model,
         "Both names stand for one model, so nothing was loaded: make a new one and "

@@ -55,18 +55,18 @@ def three_way_split(X, y, train, validation):
             ),
             Mutant("manual_seed(seed)", "manual_seed(42)", "use the argument"),
             Mutant(
-                "model.weights.item(), model.bias.item()",
-                "model.bias.item(), model.weights.item()",
+                "model.weight.item(), model.bias.item()",
+                "model.bias.item(), model.weight.item()",
                 "changed places",
             ),
             Mutant(
-                "model.weights.item(), model.bias.item()",
-                "model.weights, model.bias",
+                "model.weight.item(), model.bias.item()",
+                "model.weight, model.bias",
                 "holds tensors",
             ),
             Mutant(
-                "model.weights.item(), model.bias.item()",
-                "model.weights.item(), str(model.bias.item())",
+                "model.weight.item(), model.bias.item()",
+                "model.weight.item(), str(model.bias.item())",
                 "not a pair of numbers",
             ),
         ),
@@ -75,7 +75,7 @@ def three_way_split(X, y, train, validation):
 def initial_parameters(seed):
     generator = torch.manual_seed(seed)
     state = LinearRegressionModel().state_dict()
-    return [float(state[name]) for name in ("weights", "bias")]
+    return [float(state[name]) for name in ("weight", "bias")]
 """,
             """
 def initial_parameters(seed: int) -> list[float]:
@@ -179,7 +179,7 @@ starts, finishes = zip(*[one_life() for _ in range(3)])
                 "nn.Linear(in_features=2, out_features=1)\n",
                 "nn.Sequential(nn.Linear(2, 1), nn.Flatten(0))\n"
                 "heights = heights[:, 0]\n",
-                "one number a point is (3, 1)",
+                "one number per point is (3, 1)",
             ),
         ),
         others=(
@@ -372,7 +372,7 @@ best_loss, best_epoch = torch.stack(losses).min(dim=0)
 best_state = models_so_far[best_epoch].state_dict()
 best_model = LinearRegressionModel()
 with torch.no_grad():
-    best_model.weights.copy_(best_state["weights"])
+    best_model.weight.copy_(best_state["weight"])
     best_model.bias.copy_(best_state["bias"])
 """,
         ),
@@ -416,7 +416,7 @@ resumed.load_state_dict(loaded["model"])
             Mutant(
                 "train_and_test(resumed, data, loss_fn, optimizer, epochs=50)\n",
                 "",
-                "50 more epochs are to come",
+                "50 more epochs are still to come",
             ),
             Mutant(
                 'path, map_location="cpu", weights_only=True)\n',
@@ -722,7 +722,7 @@ class Surprise:
 
 with tempfile.TemporaryDirectory() as folder:
     bad, good = f"{folder}/bad.pth", f"{folder}/good.pth"
-    torch.save({"weights": Surprise()}, bad)
+    torch.save({"weight": Surprise()}, bad)
     torch.save(torch.nn.Linear(1, 1).state_dict(), good)
     try:
         torch.load(bad, weights_only=True)
@@ -769,5 +769,29 @@ shown = losses[200::100]
 assert max(shown) - min(shown) < 1e-5
 assert max(losses[200:]) > 2 * min(losses[200:]) > 1e-4
 assert (0.7 * x + 0.3 - y).abs().mean() == 0
+""",
+    "Question 9": """
+import torch
+
+torch.manual_seed(0)
+x = torch.linspace(0, 1, 200, dtype=torch.float64)
+measured = 0.7 * x + 0.3 + 0.05 * torch.randn(len(x), dtype=torch.float64)
+new = 0.7 * x + 0.3 + 0.05 * torch.randn(len(x), dtype=torch.float64)
+
+
+def fitted(rows, powers):
+    table = torch.stack([x**n for n in range(powers)], dim=1)
+    solution = torch.linalg.lstsq(table[rows], measured[rows]).solution
+    off = (table @ solution - measured).abs(), (table @ solution - new).abs()
+    return solution, off[0][rows].mean(), off[1][rows].mean()
+
+
+few = torch.arange(0, 200, 20)
+line, on_few, on_new = fitted(few, 2)
+_, bendy_on_few, bendy_on_new = fitted(few, 10)
+assert bendy_on_few < on_few and bendy_on_new > on_new  # more parameters
+truth = torch.tensor([0.3, 0.7], dtype=torch.float64)
+more = fitted(torch.arange(200), 2)[0]
+assert (more - truth).abs().max() < (line - truth).abs().max()  # more measurements
 """,
 }
