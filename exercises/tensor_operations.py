@@ -19,8 +19,7 @@ from .behaviour import effort
         "existing one longer. `permute(1, 2, 0)` lists the old positions in their new "
         "order.",
     ),
-    shown="You can predict shapes without a computer, and that is how most shape "
-    "errors are found.",
+    shown="You can predict shapes on paper, and that's how you find most shape errors.",
 )
 def shapes(answers):
     a, b, c = torch.rand(5, 4, 6), torch.rand(6, 2), torch.rand(4, 1)
@@ -41,7 +40,7 @@ def shapes(answers):
         ),
         "joined": (
             torch.cat([b, b, b], dim=1),
-            "`cat` lets a dimension that is there grow.",
+            "`cat` makes a dimension longer that is already there.",
         ),
         "turned": (
             a.permute(1, 2, 0),
@@ -51,10 +50,10 @@ def shapes(answers):
     }
     require(
         isinstance(answers, dict) and answers.keys() == true.keys(),
-        "`shapes` is not a dict with the seven names of the stub.",
+        "`shapes` isn't a dict with the seven names of the stub.",
     )
     for name, (result, reason) in true.items():
-        with explain(TypeError, f"`{name}` is not a shape: write it as a tuple."):
+        with explain(TypeError, f"`{name}` isn't a shape: write it as a tuple."):
             shape = tuple(answers[name])
         require(shape == result.shape, f"`{name}` has another shape: {reason}")
 
@@ -68,8 +67,8 @@ def shapes(answers):
         "`std` takes the same argument. Both have the shape `(columns,)`, so "
         "subtracting and dividing need no loop.",
     ),
-    shown="A reduction along dimension 0 leaves one number a column, and broadcasting "
-    "carries it back over the rows.",
+    shown="A reduction along dimension 0 leaves one number per column, and "
+    "broadcasting repeats it for each row.",
 )
 def standardise(function):
     for rows, columns in [(7, 3), (4, 4)]:
@@ -77,19 +76,21 @@ def standardise(function):
         before = table.clone()
         with explain(
             RuntimeError,
-            f"It fails on a table of shape {(rows, columns)}: one number a row does "
-            "not fit the columns.",
+            f"It fails on a table of shape {(rows, columns)}: one number per row "
+            "doesn't fit the columns.",
         ):
             result = call_as_is(function, table)
         require(
             torch.equal(table, before),
             "Your function writes into its argument: the caller's table has changed.",
         )
-        require(result.shape == table.shape, "The result has lost the table's shape.")
+        require(
+            result.shape == table.shape, "The result should have the table's shape."
+        )
         centred = table - table.mean(dim=0)
         rows_centred = table - table.mean(dim=1, keepdim=True)
         wrong = {
-            "The columns are not divided by their standard deviation.": centred,
+            "The columns aren't divided by their standard deviation.": centred,
             "Divide by the standard deviation: the variance is its square.": (
                 centred / table.var(dim=0)
             ),
@@ -105,20 +106,20 @@ def standardise(function):
             require(not torch.allclose(result, value, atol=1e-4), misconception)
         require(
             result.mean(dim=0).abs().max() < 1e-3,
-            "A column of the result does not have the mean 0.",
+            "A column of the result doesn't have the mean 0.",
         )
         # To divide by n - 1 or by n: both are called standard deviation.
         deviations = (table.std(dim=0, correction=k) for k in (0, 1))
         require(
             any(torch.allclose(result, centred / one, atol=1e-3) for one in deviations),
-            "A column of the result does not have the standard deviation 1.",
+            "A column of the result doesn't have the standard deviation 1.",
         )
     for name, more in [("rows", (18, 4)), ("columns", (5, 17))]:
         tables = torch.randn(5, 4), torch.randn(more)
         short, long = (effort(call, function, table) for table in tables)
         require(
             long - short < 13,
-            f"The columns are right, and the work is done in a loop over the {name}: "
+            f"The columns are right, but you loop over the {name}: "
             "`dim=0` treats all columns in one call.",
         )
 
@@ -133,7 +134,7 @@ def standardise(function):
         "their new order: the batch stays first, and the channels, position 3, come "
         "next. Then `contiguous()`, then the dtype, and divide by 255 at the end.",
     ),
-    shown="`permute` keeps each number with its pixel; dtype and range follow "
+    shown="`permute` keeps each number with its pixel, and dtype and range are changed "
     "separately.",
 )
 def pictures(to_model_input):
@@ -147,11 +148,11 @@ def pictures(to_model_input):
         )
         require(
             ready.shape == (count, 3, height, width),
-            f"Pictures of shape {shape} come out with the shape {tuple(ready.shape)}.",
+            f"Images of shape {shape} come out with the shape {tuple(ready.shape)}.",
         )
         require(
             ready.dtype == torch.float32,
-            f"The result is {ready.dtype}, and layers want float32.",
+            f"The result is {ready.dtype}, but layers want float32.",
         )
         expected = taken.float().permute(0, 3, 1, 2)
         require(
@@ -161,16 +162,16 @@ def pictures(to_model_input):
         scrambled = taken.reshape(count, 3, height, width) / 255
         require(
             not torch.allclose(ready, scrambled),
-            "The shape is right and the pictures are scrambled: `reshape` keeps the "
-            "order in memory, where red, green and blue of one pixel lie side by side.",
+            "The shape is right, but the images are scrambled: `reshape` keeps the "
+            "order in memory, where a pixel's red, green and blue are neighbours.",
         )
         require(
             torch.allclose(ready, expected / 255, atol=1e-6),
-            "A number has another value than its pixel divided by 255.",
+            "At least one number isn't its pixel's number divided by 255.",
         )
         require(
             ready.is_contiguous(),
-            "The result is not contiguous: `permute` changes the strides and leaves "
+            "The result isn't contiguous: `permute` changes the strides and leaves "
             "the memory as it was.",
         )
 
@@ -186,8 +187,8 @@ def pictures(to_model_input):
         "a slice they are, for a list of positions or a mask they aren't. `reshape` "
         "copies only if it has to, and `to` only if something changes.",
     ),
-    shown="Slices and changes of shape are views; masks, lists and real conversions "
-    "copy; `reshape` and `to` copy only if they must.",
+    shown="Slices and transposes are views, masks and lists of positions copy, and "
+    "`reshape` and `to` copy only if they must.",
 )
 def memory(shares_memory, shared):
     x = torch.arange(12).reshape(3, 4)
@@ -214,12 +215,12 @@ def memory(shares_memory, shared):
     )
     require(
         call(shares_memory, x, x[:, 1:3]),
-        "`x[:, 1:3]` uses the memory of `x` from a later place on: the address of the "
-        "first entry is not enough.",
+        "`x[:, 1:3]` uses the memory of `x` from a later place on, so comparing the "
+        "addresses of first entries isn't enough.",
     )
     require(
         not call(shares_memory, x, x.clone()),
-        "Equal numbers are not the same memory: a clone has its own.",
+        "Equal numbers needn't be in the same memory: a clone has its own.",
     )
     for name, one in results.items():
         require(
@@ -228,15 +229,15 @@ def memory(shares_memory, shared):
         )
     require(
         isinstance(shared, dict) and shared.keys() == truth.keys(),
-        "`shared` is not a dict with the names of the stub.",
+        "`shared` isn't a dict with the names of the stub.",
     )
     reasons = {
         "x.T.reshape(3, 4)": "no strides read the turned numbers as rows of four, "
         "so `reshape` has to copy.",
-        "x.to(torch.int64)": "`x` has this dtype already.",
-        "x.float()": "numbers of another kind need a place of their own.",
+        "x.to(torch.int64)": "`x` has this dtype already, so `to` returns `x` itself.",
+        "x.float()": "numbers of another dtype need memory of their own.",
         "x[[0, 1]]": "a list may name any positions, so its entries are copied.",
-        "x[x > 3]": "the entries behind a mask lie anywhere, so they are copied.",
+        "x[x > 3]": "the entries behind a mask can be anywhere, so they are copied.",
     }
     for name, answer in truth.items():
         reason = reasons.get(name, "ask your function, now that it works.")
@@ -262,8 +263,8 @@ def linear(linear_by_hand):
         def __torch_function__(self, function, types, args=(), kwargs=None):
             require(
                 function is not torch.nn.functional.linear,
-                "That hands the work to PyTorch's own linear layer: write what the "
-                "layer does.",
+                "That hands the work to PyTorch's own linear layer: write out what "
+                "the layer does.",
             )
             return function(*args, **(kwargs or {}))
 
@@ -317,8 +318,8 @@ def nearest(function):
             found = call(function, points, centroids)
         require(
             not isinstance(found, tuple),
-            "It gives a pair: `min(dim=…)` returns values and positions, and the "
-            "positions alone are asked for.",
+            "It returns a pair: `min(dim=…)` gives you values and positions, and you "
+            "only need the positions.",
         )
         found = torch.as_tensor(found).cpu()
         squares = torch.cdist(points.double(), centroids.double()) ** 2
@@ -350,12 +351,12 @@ def nearest(function):
             require(not torch.equal(found, value), misconception)
         require(
             found.min() >= 0 and found.max() < centres,
-            "A position lies outside of the centroids.",
+            "A position is too large or negative: there is no such centroid.",
         )
         chosen = squares.gather(1, found.long()[:, None])[:, 0]
         require(
             torch.allclose(chosen, squares.min(dim=1).values, atol=1e-4),
-            "A point has been given to a centroid that is not its closest in the "
+            "At least one point gets a centroid that isn't its closest one in the "
             "squared distance.",
         )
     less = effort(call, function, torch.randn(7, 3), torch.randn(6, 3))
@@ -367,6 +368,6 @@ def nearest(function):
         more = effort(call, function, torch.randn(points), torch.randn(centroids))
         require(
             more - less < 13,
-            f"The positions are right, and they are found in a loop over the {name}: "
+            f"The positions are right, but you loop over the {name}: "
             "broadcasting compares everything with everything at once.",
         )

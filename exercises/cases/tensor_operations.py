@@ -10,7 +10,7 @@ CASES = {
             Mutant("a.mean(dim=1),", "a.mean(dim=2),", "used up"),
             Mutant("keepdim=True", "keepdim=False", "in place, with size 1"),
             Mutant("torch.stack(", "torch.cat(", "makes a new dimension"),
-            Mutant("torch.cat(", "torch.stack(", "that is there grow"),
+            Mutant("torch.cat(", "torch.stack(", "that is already there"),
             Mutant("(1, 2, 0)", "(2, 0, 1)", "lists the old positions"),
         ),
         others=(
@@ -59,9 +59,9 @@ for _name, _result in dict(
     "ex-standardise": Case(
         mutants=(
             Mutant("dim=0", "dim=1, keepdim=True", "The rows have been"),
-            Mutant("dim=0", "dim=1", "does not fit the columns"),
+            Mutant("dim=0", "dim=1", "doesn't fit the columns"),
             Mutant("dim=0", "", "share one mean"),
-            Mutant(" / table.std(dim=0)", "", "not divided"),
+            Mutant(" / table.std(dim=0)", "", "aren't divided"),
             Mutant("table.std", "table.var", "the variance is its square"),
             Mutant(
                 "    return (table - table.mean(dim=0))",
@@ -71,13 +71,13 @@ for _name, _result in dict(
             Mutant(
                 "(table - table.mean(dim=0)) / table.std(dim=0)",
                 "torch.stack([(c - c.mean()) / c.std() for c in table.T], dim=1)",
-                "in a loop over the columns",
+                "you loop over the columns",
             ),
             Mutant(
                 "(table - table.mean(dim=0)) / table.std(dim=0)",
                 "torch.stack(list(map(lambda row: (row - table.mean(dim=0))"
                 " / table.std(dim=0), table)))",
-                "in a loop over the rows",
+                "you loop over the rows",
             ),
         ),
         others=(
@@ -105,32 +105,32 @@ def standardise(table):
         mutants=(
             Mutant(
                 "permute(0, 3, 1, 2).contiguous()",
-                "reshape(len(pictures), 3, *pictures.shape[1:3])",
+                "reshape(len(images), 3, *images.shape[1:3])",
                 "are scrambled",
             ),
             Mutant("(0, 3, 1, 2)", "(0, 3, 2, 1)", "changed places"),
             Mutant(".contiguous()", "", "leaves the memory"),
             Mutant(" / 255", "", "run up to 255"),
-            Mutant(" / 255", " // 255", "another value"),
+            Mutant(" / 255", " // 255", "divided by 255"),
             Mutant("torch.float32", "torch.float64", "layers want float32"),
         ),
         others=(
             """
-def to_model_input(pictures):
-    scaled = [pictures[..., k].float().div(255) for k in range(3)]
+def to_model_input(images):
+    scaled = [images[..., k].float().div(255) for k in range(3)]
     return torch.stack(scaled, dim=1)
 """,
             """
-def to_model_input(pictures: torch.Tensor) -> torch.Tensor:
-    n, height, width, channels = pictures.shape
+def to_model_input(images: torch.Tensor) -> torch.Tensor:
+    n, height, width, channels = images.shape
     result = torch.empty(n, channels, height, width)
     for channel in range(channels):
-        result[:, channel] = pictures[..., channel]
+        result[:, channel] = images[..., channel]
     return result.mul_(1 / 255).clamp_(max=1.0)
 """,
             """
-def to_model_input(pictures):
-    return pictures.permute(0, 3, 1, 2).contiguous().float() / 255
+def to_model_input(images):
+    return images.permute(0, 3, 1, 2).contiguous().float() / 255
 """,
         ),
     ),
@@ -161,7 +161,7 @@ def to_model_input(pictures):
                 '"x.to(torch.int64)": False',
                 "this dtype already",
             ),
-            Mutant('"x[x > 3]": False', '"x[x > 3]": True', "lie anywhere"),
+            Mutant('"x[x > 3]": False', '"x[x > 3]": True', "can be anywhere"),
         ),
         others=(
             """
@@ -259,12 +259,12 @@ def linear_by_hand(x, weight, bias):
                 """    found = [(centroids - p).norm(dim=1).argmin() for p in points]
     return torch.tensor(found, dtype=torch.int32)
 """,
-                "in a loop over the points",
+                "you loop over the points",
             ),
             Mutant(
                 "differences.square().sum(dim=2)",
                 "sum(differences[..., d] ** 2 for d in range(points.shape[1]))",
-                "in a loop over the coordinates",
+                "you loop over the coordinates",
             ),
             Mutant(
                 """    differences = points.unsqueeze(1) - centroids.unsqueeze(0)
@@ -273,7 +273,7 @@ def linear_by_hand(x, weight, bias):
                 """    squares = [(points - c).square().sum(dim=1) for c in centroids]
     return torch.stack(squares).argmin(dim=0)
 """,
-                "in a loop over the centroids",
+                "you loop over the centroids",
             ),
         ),
         others=(
@@ -335,15 +335,15 @@ assert grid.T.reshape(2, 3).data_ptr() != grid.data_ptr()
     "Question 6": """
 import warnings
 import torch
-picture = torch.rand(224, 224, 3)
-turned = picture.permute(2, 0, 1)
+image = torch.rand(224, 224, 3)
+turned = image.permute(2, 0, 1)
 assert turned.shape == (3, 224, 224)
-assert torch.equal(turned[:, 10, 20], picture[10, 20])
-assert not torch.equal(picture.reshape(3, 224, 224), turned)
+assert torch.equal(turned[:, 10, 20], image[10, 20])
+assert not torch.equal(image.reshape(3, 224, 224), turned)
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
-    reversed_ = picture.T
+    reversed_ = image.T
 assert "deprecated" in str(caught[0].message)
-assert torch.equal(reversed_[:, 20, 10], picture[10, 20])
+assert torch.equal(reversed_[:, 20, 10], image[10, 20])
 """,
 }
