@@ -49,13 +49,13 @@ def _clock(answer):
 def _require_asked(clock):
     require(
         clock.asked or not clock.processor,
-        "`time.process_time` and `time.thread_time` count the work of the processor, "
-        "on all its cores and without any waiting: `time.perf_counter` shows the time "
-        "that passes.",
+        "`time.process_time` and `time.thread_time` count how long the processor "
+        "worked, and leave out all waiting: `time.perf_counter` shows the time that "
+        "passes.",
     )
     require(
         clock.asked,
-        "The check has not seen you look at a clock: call `time.perf_counter()` before "
+        "The check hasn't seen you look at a clock: call `time.perf_counter()` before "
         "and after.",
     )
 
@@ -80,12 +80,12 @@ def verdict(function):
     }
     require(
         said[True, False] != "ready",
-        "A build that knows a GPU is not ready before one answers.",
+        "A build that knows a GPU isn't ready before one answers.",
     )
     require(
         said[True, False] != "wrong build",
-        "If a GPU is built in and none answers, the build is right; what is missing "
-        "lies outside of PyTorch.",
+        "If PyTorch is built for a GPU and none answers, the build is right; what's "
+        "missing is outside of PyTorch.",
     )
     right = {
         (True, True): "ready",
@@ -104,8 +104,8 @@ def verdict(function):
         return
     require(
         False,
-        f"The pair that cannot occur is answered by {answer!r}: raise a ValueError, "
-        "so that somebody notices.",
+        f"For the pair that can't occur you return {answer!r}: raise a ValueError, so "
+        "that someone notices.",
     )
 
 
@@ -118,7 +118,7 @@ def verdict(function):
         "nearly all of it. The `raise` comes after the loop, at the same indentation "
         "as `for`, so that it's reached only if no wish was there.",
     ),
-    shown="A chain stops at the first that fits, and no later line can overrule it.",
+    shown="A chain stops at the first that fits, and no later line can overwrite it.",
 )
 def prefer(function):
     order = ["cuda", "xpu", "mps", "cpu"]
@@ -131,13 +131,14 @@ def prefer(function):
         right = next(wish for wish in order if wish in there)
         require(
             chosen != there[0] or chosen == right,
-            "The order of what is there decides in your function; the order of the "
+            "In your function, the order of what's there decides; the order of the "
             "wishes should.",
         )
         last = next(wish for wish in reversed(order) if wish in there)
         require(
             chosen != last or chosen == right,
-            "It returns the last wish that is there: a later one discards an earlier.",
+            "It returns the last wish that's there: a later one overwrites an earlier "
+            "one.",
         )
         require(chosen == right, f"Of {there} it chooses {chosen!r}.")
     try:
@@ -150,7 +151,7 @@ def prefer(function):
     else:
         require(
             False,
-            f"None of the wishes is there, and it returns {chosen!r}: raise a "
+            f"None of the wishes is there, and you return {chosen!r}: raise a "
             "ValueError.",
         )
 
@@ -165,7 +166,7 @@ def prefer(function):
         "needed. NumPy can't read a GPU's memory, so call `.cpu()` on the doubled "
         "tensor before `.numpy()`.",
     ),
-    shown="`.cpu()` before NumPy costs nothing on the CPU and is needed elsewhere.",
+    shown="`.cpu()` before NumPy costs nothing on the CPU, and you need it elsewhere.",
 )
 def double(double_on):
     for device in [*available_devices(), torch.device(available_devices()[0])]:
@@ -177,18 +178,18 @@ def double(double_on):
             )
             require(
                 result.dtype == np.float32,
-                f"From {values} you get {result.dtype}: say `dtype=torch.float32`, for "
+                f"From {values} you get {result.dtype}: say `dtype=torch.float32`, as "
                 "whole numbers become integers and MPS has no float64.",
             )
             require(
-                np.allclose(result, 2 * np.array(values)), "The values are not doubled."
+                np.allclose(result, 2 * np.array(values)), "The values aren't doubled."
             )
     # A meta tensor has no numbers to fetch, so what happens to it tells the way.
     fetched = False
     with (
         explain(
             TypeError,
-            "NumPy cannot look into the memory of a GPU: `.cpu()` comes before it.",
+            "NumPy can't read a GPU's memory: call `.cpu()` first.",
         ),
         operators(device="meta") as there,
     ):
@@ -196,10 +197,10 @@ def double(double_on):
             double_on([1.0, 2.0], "meta")
         except (RuntimeError, NotImplementedError):
             fetched = True
-    require(fetched, "The tensor was never on the device: the argument is not used.")
+    require(fetched, "The tensor was never on the device: you don't use the argument.")
     require(
         there - MOVES,
-        "The numbers travel to the device, and nothing is computed there: double them "
+        "The numbers travel to the device, but nothing is computed there: double them "
         "between the two moves.",
     )
 
@@ -237,7 +238,7 @@ def move(function):
         before = tensors(batch)
         with explain(
             AttributeError,
-            "It asks something that is no tensor for `.to`: go into containers, and "
+            "You call `.to` on something that isn't a tensor: go into containers, and "
             "leave the rest as it is.",
         ):
             moved = call_as_is(function, batch, "meta")
@@ -253,17 +254,17 @@ def move(function):
         found = tensors(moved)
         require(
             len(found) == len(before) and all(one.is_meta for one in found),
-            "A tensor inside of a container stays behind: what about lists, tuples "
-            "and dicts in one another?",
+            "A tensor inside a container stays behind: what about lists, tuples and "
+            "dicts inside one another?",
         )
     moved = function(make(), "meta")
     require(
         type(moved["pair"]) is tuple and type(moved["pair"][1]) is list,
-        "An inner container has changed its kind: a tuple comes back as a tuple.",
+        "An inner container has changed its type: a tuple should come back as a tuple.",
     )
     require(
         moved["name"] == "cat.png" and moved["pair"][1][1] == 5,
-        "What is no tensor has to stay what it is.",
+        "Anything that isn't a tensor has to stay what it is.",
     )
 
 
@@ -276,7 +277,7 @@ def move(function):
         "`train` returns four things, the losses last, and `losses[-1].item()` makes a "
         "Python number of the last one.",
     ),
-    shown="The first run pays for what happens only once; the second one is the "
+    shown="The first run pays for what happens only once; the second run is the "
     "measurement.",
 )
 def race(function):
@@ -294,7 +295,7 @@ def race(function):
         results = call(function, train, names)
     require(
         isinstance(results, dict) and list(results) == names,
-        "The dictionary needs one entry for each name.",
+        "The dictionary needs one entry per name.",
     )
     for name, result in results.items():
         require(
@@ -305,7 +306,7 @@ def race(function):
         warm, *counted = durations[name]
         require(
             counted,
-            "Each device is trained once only, so the clock includes the warm-up.",
+            "You train only once on each device, so the clock includes the warm-up.",
         )
         require(
             not isinstance(loss, torch.Tensor),
@@ -318,14 +319,14 @@ def race(function):
         first = 9 / len(name) + len(durations[name])
         require(
             abs(loss - first) > 1e-4,
-            "That is the first loss of the training, not the last.",
+            "That's the first loss of the training, not the last.",
         )
         require(
             any(
                 abs(loss - 1 / len(name) - run) < 1e-4
                 for run in range(2, 2 + len(counted))
             ),
-            "The loss is not the last one of the training that was timed.",
+            "That's not the last loss of the training that was timed.",
         )
         _require_asked(clock)
         require(
@@ -334,7 +335,7 @@ def race(function):
         )
         require(
             min(counted) - 1e-6 < seconds < max(counted) + 1e-6,
-            "The seconds are not those of one training.",
+            "Those aren't the seconds of one training.",
         )
 
 
@@ -348,8 +349,8 @@ def race(function):
         "away. Otherwise the pair is `current_accelerator().type`, which is a string, "
         "and `device_count()`.",
     ),
-    shown="`torch.accelerator` speaks of whatever there is, so the code outlives the "
-    "kinds that you know.",
+    shown="`torch.accelerator` asks for whatever there is, so your code will work on "
+    "kinds of devices that don't exist yet.",
 )
 def accelerator(function):
     def machine(kind, count):
@@ -371,7 +372,7 @@ def accelerator(function):
             machine(kind, count),
             explain(
                 AttributeError,
-                "Without any accelerator `current_accelerator()` is None, which has "
+                "Without an accelerator, `current_accelerator()` is None, and None has "
                 "no type.",
             ),
         ):
@@ -386,8 +387,8 @@ def accelerator(function):
         )
         require(
             count > 0 or found[0] != kind,
-            f"On a machine without a GPU, and a PyTorch built for {kind}, you say "
-            f"{kind!r}: what is built in need not be there.",
+            f"On a machine without a GPU, with a PyTorch built for {kind}, you say "
+            f"{kind!r}: PyTorch may be built for a device that isn't there.",
         )
         require(
             count > 0 or tuple(found) == ("cpu", 1),
@@ -423,7 +424,7 @@ def seconds(seconds_per_call):
         queue += 0.5 if calls == 0 else 0.01
         calls += 1
 
-    def wait(*_):
+    def wait(*_, **__):
         nonlocal queue
         clock.now, queue = clock.now + queue, 0.0
 
@@ -445,14 +446,14 @@ def seconds(seconds_per_call):
     right = 0.01 + 1e-5
     require(
         took > 2e-5 * 8,
-        "You have measured how long it takes to give the orders: wait for the device "
+        "You've measured how long it takes to give the orders: wait for the device "
         "before you stop the clock.",
     )
     require(
         abs(took - 8 * right) > 1e-4,
-        "That is the time of all calls, not the mean of one.",
+        "That's the time of all calls together, not the mean of one.",
     )
-    require(abs(took - 1000 * right) > 1e-1, "That is in milliseconds, not in seconds.")
+    require(abs(took - 1000 * right) > 1e-1, "That's in milliseconds, not in seconds.")
     require(
         took < 0.05,
         "The warm-up is in the measurement: its work is still running when the clock "
@@ -466,7 +467,7 @@ def seconds(seconds_per_call):
     def work_at_once():
         clock.now += 0.01
 
-    def refuse(*_):
+    def refuse(*_, **__):
         raise _NothingToWaitForError("no accelerator")
 
     imagined = replaced(
@@ -480,8 +481,8 @@ def seconds(seconds_per_call):
     with (
         explain(
             _NothingToWaitForError,
-            "On a computer without a GPU, `torch.accelerator.synchronize` is an error: "
-            "wait only where `device.type` is not `cpu`.",
+            "On a computer without a GPU, `torch.accelerator.synchronize` raises an "
+            "error: wait only if `device.type` isn't `cpu`.",
         ),
         imagined,
         _clock(seconds_per_call) as clock,
@@ -516,19 +517,20 @@ def report(steps):
     require(set(steps) <= known, f"Use these names only: {', '.join(sorted(known))}.")
     require(
         "build" not in steps,
-        "The build is right: the report says that it is made for CUDA.",
+        "The build is right: the report says that it's made for CUDA.",
     )
     require(
         "insist" not in steps,
-        "To insist on a device that does not answer raises an error and mends nothing.",
+        "If you insist on a device that doesn't answer, you get an error, and nothing "
+        "is fixed.",
     )
     require("kernel" in steps, "The notebooks still run in another Python.")
-    require("driver" in steps, "The GPU still does not answer.")
+    require("driver" in steps, "The GPU still doesn't answer.")
     require(
         steps.index("kernel") < steps.index("driver"),
-        "The doctor was asked in one Python and the training runs in another: what it "
-        "says about CUDA need not hold there, and a driver is not to be mended on "
-        "suspicion. So the kernel comes first.",
+        "The doctor examined one Python and the training runs in another: what it says "
+        "about CUDA may not be true there, and it's too early to work on the driver. "
+        "So the kernel comes first.",
     )
     require(
         "doctor" in steps[steps.index("kernel") : steps.index("driver")],

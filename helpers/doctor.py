@@ -23,7 +23,9 @@ NOT_ON_COLAB = {"jupyterlab", "jupyterlab-myst", "ipywidgets"}
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 
 # Two commands, for a shell that has no &&: PowerShell 5.1.
-INSTALL = "Run: pip install -r requirements.txt, and then: pip install --no-deps -e ."
+INSTALL = (
+    "Run: pip install -r requirements.txt, and then: pip install --no-deps -e . ./lab"
+)
 # What to do about each kind of note and problem. The page appendix/troubleshooting.md
 # has one entry for each, under this name.
 ADVICE = {

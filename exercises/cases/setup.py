@@ -12,7 +12,7 @@ CASES = {
                 "",
                 "raise a ValueError",
             ),
-            Mutant("    if available:", "    if built:", "is not ready before"),
+            Mutant("    if available:", "    if built:", "isn't ready before"),
             Mutant("if built else", "if not built else", "the build is right"),
         ),
         others=(
@@ -64,9 +64,9 @@ def verdict(built: bool, available: bool) -> str:
             Mutant(
                 "for wish in wishes:\n        if wish in there",
                 "for wish in there:\n        if wish in wishes",
-                "of what is there decides",
+                "of what's there decides",
             ),
-            Mutant("in wishes:", "in reversed(wishes):", "a later one discards"),
+            Mutant("in wishes:", "in reversed(wishes):", "a later one overwrites"),
             Mutant(
                 'raise ValueError(f"none of {wishes} is there, only {there}")',
                 'return "cpu"',
@@ -107,8 +107,8 @@ def prefer(wishes: list[str], there: list[str]) -> str:
     ),
     "ex-double": Case(
         mutants=(
-            Mutant(".cpu()", "", "cannot look into the memory"),
-            Mutant(", device=device", "", "argument is not used"),
+            Mutant(".cpu()", "", "can't read a GPU"),
+            Mutant(", device=device", "", "don't use the argument"),
             Mutant("dtype=torch.float32", "dtype=None", "integers"),
             Mutant("dtype=torch.float32", "dtype=torch.float64", "has no float64"),
             Mutant(".numpy()", "", "not a NumPy array"),
@@ -160,7 +160,9 @@ def double_on(values: list, device) -> np.ndarray:
             ),
             Mutant("(list, tuple))", "list)", "stays behind"),
             Mutant(
-                "key: move(value, device)", "key: value.to(device)", "no tensor for"
+                "key: move(value, device)",
+                "key: value.to(device)",
+                "isn't a tensor: go",
             ),
             Mutant(
                 "        return batch.to(device)",
@@ -224,7 +226,7 @@ def move(batch, device):
     ),
     "ex-your-gpu": Case(
         mutants=(
-            Mutant("        train(name)  # warm-up\n", "", "is trained once only"),
+            Mutant("        train(name)  # warm-up\n", "", "train only once"),
             Mutant(
                 "        train(name)  # warm-up\n        start = time.perf_counter()\n",
                 "        start = time.perf_counter()\n        train(name)\n",
@@ -237,9 +239,9 @@ def move(batch, device):
                 "        seconds = time.perf_counter() - start\n",
                 "        seconds = time.perf_counter() - start\n"
                 "        _, _, _, losses = train(name)\n",
-                "not those of one training",
+                "aren't the seconds of one",
             ),
-            Mutant("time.perf_counter()", "0.0", "not seen you look at a clock"),
+            Mutant("time.perf_counter()", "0.0", "hasn't seen you look at a clock"),
         ),
         others=(
             """
@@ -298,10 +300,12 @@ def race(train, names):
                 "    if not torch.accelerator.is_available():\n"
                 '        return "cpu", 1\n',
                 "",
-                "need not be there",
+                "for a device that isn't there",
             ),
             Mutant(
-                "not torch.accelerator.is_available()", "False", "need not be there"
+                "not torch.accelerator.is_available()",
+                "False",
+                "for a device that isn't there",
             ),
             Mutant(".type", "", "not its type as a string"),
             Mutant(
@@ -348,10 +352,10 @@ def accelerator() -> tuple[str, int]:
             Mutant("    synchronize(device)\n    start", "    start", "still running"),
             Mutant("    synchronize(device)\n    return", "    return", "the orders"),
             Mutant("in range(warmup)", "in range(0)", "is called 8 times"),
-            Mutant(" / repeats", "", "time of all calls"),
+            Mutant(" / repeats", "", "time of all calls together"),
             Mutant("return (", "return 1000 * (", "milliseconds"),
             Mutant("perf_counter", "process_time", "the time that passes"),
-            Mutant("time.perf_counter()", "0.0", "not seen you look at a clock"),
+            Mutant("time.perf_counter()", "0.0", "hasn't seen you look at a clock"),
             Mutant(
                 "synchronize(device)",
                 "torch.accelerator.synchronize(device)",
@@ -414,6 +418,58 @@ def seconds_per_call(function, device, repeats=20, warmup=3):
         torch.accelerator.synchronize(torch.accelerator.current_accelerator())
     return (time.monotonic_ns() - begin) / repeats / 1e9
 """,
+            """
+def seconds_per_call(function, device, repeats=20, warmup=3):
+    from time import perf_counter_ns as now
+
+    for _ in range(warmup):
+        function()
+    synchronize(device)
+    begin = now()
+    for _ in range(repeats):
+        function()
+    synchronize(device)
+    return (now() - begin) / 1e9 / repeats
+""",
+            """
+from time import monotonic
+
+
+def seconds_per_call(function, device, repeats=20, warmup=3, clock=monotonic):
+    def wait():
+        if device.type == "cuda":
+            torch.cuda.synchronize(device=device)
+
+    [function() for _ in range(warmup)]
+    wait()
+    begin = clock()
+    [function() for _ in range(repeats)]
+    wait()
+    return (clock() - begin) / repeats
+""",
+            """
+import time as clocks
+
+
+class Watch:
+    def __enter__(self):
+        self.begin = clocks.time_ns()
+        return self
+
+    def __exit__(self, *_):
+        self.seconds = (clocks.time_ns() - self.begin) / 1e9
+
+
+def seconds_per_call(function, device, repeats=20, warmup=3):
+    for _ in range(warmup):
+        function()
+    torch.get_device_module(device).synchronize()
+    with Watch() as watch:
+        for _ in range(repeats):
+            function()
+        torch.get_device_module(device).synchronize()
+    return watch.seconds / repeats
+""",
         ),
         needs=("imports", "choose-import", "timing-stopwatch"),
     ),
@@ -422,7 +478,7 @@ def seconds_per_call(function, device, repeats=20, warmup=3):
             Mutant('["kernel", "doctor", ', '["build", ', "The build is right"),
             Mutant('"kernel", "doctor", "driver"', '"driver", "kernel"', "comes first"),
             Mutant('"doctor", ', "", "ask the doctor again"),
-            Mutant('"driver"', '"insist"', "mends nothing"),
+            Mutant('"driver"', '"insist"', "nothing is fixed"),
         ),
         others=(
             """
