@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote, urldefrag, urlsplit
 
 import nbformat.v4 as nbf
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT, AxeResults
 from bs4 import BeautifulSoup
 from nbformat import read as read_notebook
 from nbformat import write as write_notebook
@@ -27,6 +28,7 @@ SAMPLE_PAGES = ["index", "chapters/sample"]
 WIDTHS = (360, 1280)
 TABLET = 768
 COLOUR_RULES = ["color-contrast", "link-in-text-block"]
+SCROLLING_RULE = "scrollable-region-focusable"
 REPOSITORY = "https://github.com/someone/first-tensor"
 
 # Every colour that the chapters' code has.
@@ -214,12 +216,36 @@ NOT_REACHED = """
 """
 
 
+# Rules on anything but colours see code as its text, and buttons without the lines of
+# their icons, which are more than half of a chapter's elements. The boxes and what they
+# scroll stay as they are.
+CODE_IS_TEXT = """
+() => {
+  for (const line of document.querySelectorAll("button svg > :not(title)"))
+    line.remove();
+  const isToken = ({tagName, attributes}) =>
+    tagName === "SPAN" && [...attributes].every(({name}) => name === "class");
+  for (const pre of document.querySelectorAll("pre"))
+    if ([...pre.querySelectorAll("*")].every(isToken)) {
+      pre.tokens = [...pre.childNodes];
+      pre.textContent = pre.textContent;
+    }
+}
+"""
+LEAVE_WHAT_STANDS_AROUND = """
+() => {
+  for (const part of document.querySelectorAll("article > section > :not(h1)"))
+    part.remove();
+}
+"""
 # What stands in the same elements, with the same classes, attributes and styles, has
 # the same colours, but for the stripes of tables. Two texts, buttons and formulas of
 # each kind are left for axe, which takes seconds for the thousands of a chapter.
+# What other pages of the site have shown counts.
 LEAVE_TWO_OF_A_KIND = """
-() => {
-  const seen = new Map();
+(seen) => {
+  for (const pre of document.querySelectorAll("pre"))
+    if (pre.tokens) pre.replaceChildren(...pre.tokens);
   const visit = (element, above) => {
     const {tagName, type, style, rowIndex} = element;
     const names = element.getAttributeNames().sort().join();
@@ -230,8 +256,8 @@ LEAVE_TWO_OF_A_KIND = """
     const whole = element.matches("button, .katex");
     const texts = [...element.childNodes]
       .filter(({nodeType, data}) => nodeType === Node.TEXT_NODE && data.trim());
-    if (whole || texts.length > 0) seen.set(kind, (seen.get(kind) ?? 0) + 1);
-    if (seen.get(kind) > 2) {
+    if (whole || texts.length > 0) seen[kind] = (seen[kind] ?? 0) + 1;
+    if (seen[kind] > 2) {
       if (whole) return element.remove();
       for (const text of texts) text.remove();
     }
@@ -241,7 +267,9 @@ LEAVE_TWO_OF_A_KIND = """
     const empty = !element.childElementCount && !element.textContent.trim();
     if (empty && (emptied || tagName === "SPAN")) element.remove();
   };
-  visit(document.body, "");
+  const sheets = [...document.querySelectorAll("link[rel=stylesheet]")];
+  visit(document.body, sheets.map(({href}) => href.split("/").at(-1)).join());
+  return seen;
 }
 """
 
@@ -263,9 +291,20 @@ def contexts(browser):
     return context
 
 
+@pytest.fixture(scope="session")
+def shown():
+    """Keep how often the pages of the course have shown each kind of text."""
+    return {}
+
+
 def visit(context, address):
-    """Open a page and return it with the list of what goes wrong, as sentences."""
-    page = context.new_page()
+    """Open a page and return it with the list of what goes wrong, as sentences.
+
+    All pages of a context are opened in one tab: to start another takes longer than
+    to open them.
+    """
+    page = context.pages[0] if context.pages else context.new_page()
+    page.goto("about:blank")
     problems = []
     origin = urlsplit(address)[:2]
 
@@ -282,28 +321,33 @@ def visit(context, address):
         if message.type == "error":
             problems.append(f"console: {message.text}")
 
-    page.on("request", ask)
-    page.on("requestfailed", lambda request: problems.append(f"failed: {request.url}"))
-    page.on("response", answer)
-    page.on("console", say)
-    page.on("pageerror", lambda error: problems.append(f"script: {error}"))
+    listeners = {
+        "request": ask,
+        "requestfailed": lambda request: problems.append(f"failed: {request.url}"),
+        "response": answer,
+        "console": say,
+        "pageerror": lambda error: problems.append(f"script: {error}"),
+    }
+    for event, listener in listeners.items():
+        page.on(event, listener)
     page.goto(address)
     page.evaluate("document.fonts.ready")
     problems += page.evaluate(INSPECT)
+    for event, listener in listeners.items():
+        page.remove_listener(event, listener)
     return page, problems
 
 
-def check(context, address, colours=True):
+def check(context, address, again=False, shown=None):
     """Assert that a page is sound and accessible.
 
     The rules of axe on colours are applied to the light page and to the dark one, all
-    others once. Colours take axe longer than all else, so they can be left out. A wide
-    page is narrowed to a tablet's, too.
+    others once. A wide page is narrowed to a tablet's, too. What has been looked at
+    needs no second look, which takes axe seconds: with `again`, when the page has
+    passed in another width, only what depends on the width; and of texts that other
+    pages have shown, which `shown` counts by their kind, no colours.
     """
-    from axe_playwright_python.sync_playwright import Axe
-
     page, problems = visit(context, address)
-    problems = list(problems)  # axe asks for style sheets of its own
     size = page.viewport_size
     if size["width"] > TABLET:
         page.set_viewport_size(size | {"width": TABLET})
@@ -312,32 +356,38 @@ def check(context, address, colours=True):
 
     def look(which, options):
         # Without a list of all that is well, which takes axe as long as the rest.
-        found = Axe().run(page, None, options | {"resultTypes": ["violations"]})
+        options = options | {"resultTypes": ["violations"]}
+        found = AxeResults(page.evaluate("how => axe.run(document, how)", options))
         if found.violations_count:
             problems.append(f"{which}: {found.generate_report()}")
 
+    page.evaluate(AXE_SCRIPT)
+    page.evaluate(CODE_IS_TEXT)
+    if again:
+        look("access", {"runOnly": [SCROLLING_RULE]})
+        page.evaluate(LEAVE_WHAT_STANDS_AROUND)
     look("access", {"rules": {rule: {"enabled": False} for rule in COLOUR_RULES}})
-    if colours:
-        page.evaluate(LEAVE_TWO_OF_A_KIND)
+    if not again:
+        shown = {} if shown is None else shown
+        shown |= page.evaluate(LEAVE_TWO_OF_A_KIND, shown)
         for mode in ("light", "dark"):
             page.emulate_media(color_scheme=mode)
             page.wait_for_function(
                 "mode => document.documentElement.dataset.theme === mode", arg=mode
             )
             look(mode, {"runOnly": COLOUR_RULES})
-    page.close()
+        page.emulate_media(color_scheme="light")
     assert not problems, "\n".join(problems)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", PAGES)
-def test_page_is_sound(contexts, serve, site, name, width):
+def test_page_is_sound(contexts, serve, site, shown, name, width):
     # Phones read from a server; a wide page is as sound where it was unpacked.
     base = serve(site) if width < TABLET else site.as_uri()
-    # Colours depend on the width in nothing but what is shown, and a wide page shows
-    # all; the sample is looked at in each width.
+    # A wide page shows all that an article holds; the sample is looked at in both.
     address = f"{base}/{name}.html"
-    check(contexts(width), address, colours=width > TABLET)
+    check(contexts(width), address, again=width < TABLET, shown=shown)
 
 
 def test_address_of_a_link_arrives(page, serve, sample):
@@ -362,8 +412,7 @@ def test_faults_are_found(contexts, serve, tmp_path):
         <script>console.error("oops"); undefinedFunction()</script>
         </article></body></html>"""
     )
-    page, problems = visit(contexts(360), f"{serve(tmp_path)}/bad.html")
-    page.close()
+    _, problems = visit(contexts(360), f"{serve(tmp_path)}/bad.html")
     for fault in (
         "request off the machine: https://cdn.example/x.js",
         "failed: https://cdn.example/x.js",
@@ -382,24 +431,55 @@ def test_faults_are_found(contexts, serve, tmp_path):
         assert any(fault in problem for problem in problems), fault
 
 
-def test_faults_of_access_are_found(contexts, serve, tmp_path):
-    (tmp_path / "bad.html").write_text(
-        """<html lang="en"><title>bad</title><main><article>
-        <h1>One</h1><button></button><p>grey in the dark</p></article></main>
-        <style>@media (prefers-color-scheme: dark) { p { color: #ccc } }</style>
-        <script>
-          const dark = matchMedia("(prefers-color-scheme: dark)");
-          dark.onchange = () =>
-            document.documentElement.dataset.theme = dark.matches ? "dark" : "light";
-          dark.onchange();
-        </script></html>"""
-    )
+# A page that follows the system's mode, and its grey, which dark pages lack.
+FOLLOWING = """<html lang="en"><title>bad</title>
+<style>@media (prefers-color-scheme: dark) { p { color: #ccc } }</style>
+<script>
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  dark.onchange = () =>
+    document.documentElement.dataset.theme = dark.matches ? "dark" : "light";
+  dark.onchange();
+</script>
+<main><article><section><h1>One</h1>"""
+
+
+def faults_of_access(context, serve, folder, *parts, **options):
+    (folder / "bad.html").write_text("".join([FOLLOWING, *parts]))
     with pytest.raises(AssertionError) as caught:
-        check(contexts(360), f"{serve(tmp_path)}/bad.html")
-    access, dark = str(caught.value).split("dark: ")
+        check(context, f"{serve(folder)}/bad.html", **options)
+    return str(caught.value)
+
+
+def test_faults_of_access_are_found(contexts, serve, tmp_path):
+    found = faults_of_access(
+        contexts(360), serve, tmp_path, "<button></button><p>grey in the dark</p>"
+    )
+    access, dark = found.split("dark: ")
     assert "button-name" in access
     assert "color-contrast" not in access
     assert "color-contrast" in dark
+
+
+def test_a_second_look_finds_what_depends_on_the_width(contexts, serve, tmp_path):
+    wide = f"<pre style='overflow: auto'><span>{'wide ' * 99}</span></pre>"
+    found = faults_of_access(
+        contexts(360), serve, tmp_path, wide, "</main><button></button>", again=True
+    )
+    assert "scrollable-region-focusable" in found
+    assert "button-name" in found
+
+
+def test_colours_of_a_kind_are_looked_at_once(contexts, serve, tmp_path):
+    shown = {}
+    grey = "<p>grey in the dark</p>"
+    first = faults_of_access(contexts(360), serve, tmp_path, grey * 2, shown=shown)
+    assert "color-contrast" in first
+    check(contexts(360), f"{serve(tmp_path)}/bad.html", shown=shown)
+    for other in ("<div><p>grey</p></div>", "<p><b>grey</b></p>"):
+        found = faults_of_access(
+            contexts(360), serve, tmp_path, grey, other, shown=shown
+        )
+        assert "color-contrast" in found
 
 
 @pytest.mark.parametrize("name", ["index", "chapters/sample", "search"])
