@@ -79,18 +79,18 @@ def loss_by_hand(bce_by_hand):
             result = call(bce_by_hand, z, labels)
         require(
             isinstance(result, (tuple, list)) and len(result) == 2,
-            "The result is not a pair: the loss of each sample, and their mean.",
+            "The result isn't a pair: the loss of each sample, and their mean.",
         )
         each, mean = result
         require(
             isinstance(each, torch.Tensor) and each.shape == z.shape,
-            "The first result is not one loss per sample.",
+            "The first result doesn't have one loss per sample.",
         )
         each = each.detach().cpu().float()
         require(
             not each.isnan().any() and not torch.allclose(each, -labels * z.log()),
-            "There is a logarithm of something that is no probability: a logit can be "
-            "any number, the sigmoid makes a probability of it.",
+            "You take the logarithm of something that isn't a probability: a logit can "
+            "be any number, and the sigmoid turns it into a probability.",
         )
         p = torch.sigmoid(z)
         require(
@@ -101,7 +101,7 @@ def loss_by_hand(bce_by_hand):
         require(
             positive == 1 or not torch.allclose(each, -labels * p.log(), atol=1e-5),
             "Samples of class 0 cost nothing, whatever the model says: the second "
-            "term of the formula is theirs.",
+            "term of the formula is for them.",
         )
         twice = F.binary_cross_entropy_with_logits(p, labels, reduction="none")
         require(
@@ -117,7 +117,7 @@ def loss_by_hand(bce_by_hand):
             abs(mean - expected.sum()) > 1e-3 or len(z) == 1,
             "The second result is the sum, which grows with the size of the batch.",
         )
-        require(abs(mean - expected.mean()) < 1e-4, "The second is not the mean.")
+        require(abs(mean - expected.mean()) < 1e-4, "The second isn't the mean.")
         ready = {name for name in ran if "sigmoid" in name or "entropy" in name}
         ready |= {name for name in ran if name.endswith("_loss")}
         require(
@@ -138,7 +138,7 @@ def loss_by_hand(bce_by_hand):
         "end, make an `nn.Linear` from the first input to the last output, and `copy_` "
         "the two into it under `torch.no_grad()`.",
     ),
-    shown="However many affine layers there are, one does the same.",
+    shown="However many affine layers there are, one can do the same.",
 )
 def collapse(collapse):
     for count in (1, 2, 3, 5):
@@ -153,18 +153,18 @@ def collapse(collapse):
                 weight = layer.weight @ weight
             last = x @ weight.T + before[-1].bias
         with explain_sizes(
-            f"It fails for layers of the widths {widths}: the layer that comes later "
-            "stands on the left of the product, its weight as it is stored.",
+            f"It fails for layers of the widths {widths}: the weight of the later "
+            "layer goes on the left of the product, as it's stored.",
         ):
             one = call_as_is(collapse, layers)
-        require(isinstance(one, nn.Linear), "The result is not an `nn.Linear`.")
+        require(isinstance(one, nn.Linear), "The result isn't an `nn.Linear`.")
         require(
             all(
                 torch.equal(a, b)
                 for one, kept in zip(layers, before, strict=True)
                 for a, b in zip(one.parameters(), kept.parameters(), strict=True)
             ),
-            "The given layers have been changed.",
+            "Your function changed the layers it was given.",
         )
         require(
             one.weight.shape == (widths[-1], widths[0]),
@@ -178,7 +178,7 @@ def collapse(collapse):
         )
         require(
             torch.allclose(one.weight.cpu().float(), weight, atol=1e-5),
-            "The weight is not the product of the weights.",
+            "The weight isn't the product of the weights.",
         )
         require(
             torch.allclose(found, right, atol=1e-4),
@@ -238,11 +238,11 @@ def stratify(plain, stratified, unshuffled):
     )
     require(
         plain == [test for _, test in by_seed],
-        "`plain` does not belong to the seeds 0 to 49: give each to `random_state`.",
+        "`plain` doesn't belong to the seeds 0 to 49: give each to `random_state`.",
     )
     require(
         int(unshuffled) == _rare(shuffle=False)[1],
-        "`unshuffled` is not the count for `shuffle=False`.",
+        "`unshuffled` isn't the count for `shuffle=False`.",
     )
 
 
@@ -340,14 +340,16 @@ def _called(outputs, name):
         "test points; Adam with a learning rate of 0.1 gets there in a few hundred "
         "epochs.",
     ),
-    shown="Straight cuts are enough where a feature already knows what is round.",
+    shown="A straight cut is enough if a feature already measures what is round.",
 )
 def radius(add_radius, radius_model, radius_accuracy):
     for count in (1, 2, 3, 40):
         points = 2 * torch.randn(count, 2)
         with explain_sizes(f"It fails for points of shape ({count}, 2)."):
             found = call(add_radius, points)
-        require(isinstance(found, torch.Tensor), "`add_radius` returns no tensor.")
+        require(
+            isinstance(found, torch.Tensor), "`add_radius` doesn't return a tensor."
+        )
         require(
             found.shape == (count, 3),
             f"For {count} points `add_radius` returns the shape {tuple(found.shape)}, "
@@ -360,14 +362,14 @@ def radius(add_radius, radius_model, radius_accuracy):
         )
         require(
             not torch.allclose(found[:, 2], points.norm(dim=1)),
-            "The third feature is the distance from the centre, and its square is "
-            "asked for.",
+            "The third feature is the distance from the centre; the exercise asks for "
+            "its square.",
         )
         require(
             torch.allclose(found[:, 2], points.square().sum(dim=1), rtol=1e-4),
             "The third feature is not $x_1^2 + x_2^2$ of the same point.",
         )
-    require(isinstance(radius_model, nn.Module), "`radius_model` is not a model.")
+    require(isinstance(radius_model, nn.Module), "`radius_model` isn't a model.")
     points, labels = datasets.make_circles(
         2000, noise=0.03, random_state=random.randint(1000, 9999)
     )
@@ -416,7 +418,7 @@ def moons(moon_linear, moon_relu, linear_accuracy, relu_accuracy):
     x, y = torch.from_numpy(points).float(), torch.from_numpy(labels)
     require(
         isinstance(moon_linear, nn.Module) and isinstance(moon_relu, nn.Module),
-        "The first two answers are not models.",
+        "The first two answers aren't models.",
     )
     reached = {}
     for model, name in [(moon_linear, "moon_linear"), (moon_relu, "moon_relu")]:

@@ -30,7 +30,9 @@ def train_and_test(*args, epochs, **how):
 CASES = {
     "ex-loss-by-hand": Case(
         mutants=(
-            Mutant("1 / (1 + torch.exp(-z))", "z", "something that is no probability"),
+            Mutant(
+                "1 / (1 + torch.exp(-z))", "z", "something that isn't a probability"
+            ),
             Mutant("= -(labels", "= (labels", "below zero"),
             Mutant(" + (1 - labels) * torch.log(1 - p)", "", "Samples of class 0"),
             Mutant("each.mean()", "each.sum()", "the sum, which grows"),
@@ -94,7 +96,7 @@ def bce_by_hand(z, labels):
                 "    for layer in layers:\n"
                 "        layer.weight.zero_()\n"
                 "    weight = torch.eye(",
-                "layers have been changed",
+                "changed the layers",
             ),
         ),
         others=(
@@ -252,7 +254,7 @@ def last_loss(make_optimizer, epochs=1000):
             Mutant(
                 "points.square().sum(dim=1, keepdim=True)",
                 "points.norm(dim=1, keepdim=True)",
-                "its square is asked for",
+                "asks for its square",
             ),
             Mutant(
                 "points.square().sum(dim=1, keepdim=True)",
