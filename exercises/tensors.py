@@ -332,7 +332,7 @@ def _states():
 
 @exercise(
     "ex-own-shuffle",
-    title="A shuffle on the quiet",
+    title="A shuffle that leaves no trace",
     hints=(
         "make a generator, give it the seed, and let `randperm` draw from it. A tensor "
         "of positions can be used as an index.",
