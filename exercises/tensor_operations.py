@@ -125,6 +125,75 @@ def standardise(function):
 
 
 @exercise(
+    "ex-films",
+    title="A film for everyone",
+    hints=(
+        "one score for each pair of a user and a film is a table of dot products, and "
+        "one product makes it.",
+        "`@` pairs the rows of the left with the columns of the right, so transpose "
+        "one of the two. Then `argmax` uses up the dimension that counts the films.",
+    ),
+    shown="One product scores every film for every user, and one `argmax` picks the "
+    "best.",
+)
+def films(best_films):
+    for count, users in [(40, 7), (5, 5), (1, 4), (6, 1)]:
+        films, tastes = torch.randn(count, 3), torch.randn(users, 3)
+        with explain(
+            RuntimeError,
+            f"It fails on {count} films and {users} users: a row of the one has to "
+            "meet a row of the other, so one of the two has to be transposed.",
+        ):
+            found = call(best_films, films, tastes)
+        require(
+            not isinstance(found, tuple),
+            "It returns a pair: `max(dim=…)` gives you values and positions, and you "
+            "only need the positions.",
+        )
+        found = torch.as_tensor(found).cpu()
+        scores = tastes.double() @ films.double().T
+        require(
+            found.shape != (count,) or count == users,
+            "There is one answer per film: use up the dimension of the films, not that "
+            "of the users.",
+        )
+        require(
+            found.shape == (users,),
+            f"The result has the shape {tuple(found.shape)}, not ({users},).",
+        )
+        require(
+            not found.is_floating_point(), "The result holds scores, not positions."
+        )
+        wrong = {
+            "These are the films with the lowest scores.": scores.argmin(dim=1),
+            "These are the films whose numbers are closest to the user's: the score is "
+            "the dot product, not the distance.": (
+                torch.cdist(tastes, films).argmin(dim=1)
+            ),
+        }
+        # With few films a wrong rule can be right by chance.
+        for misconception, value in wrong.items() if count == 40 else ():
+            require(not torch.equal(found, value), misconception)
+        require(
+            found.min() >= 0 and found.max() < count,
+            "A position is too large or negative: there is no such film.",
+        )
+        chosen = scores.gather(1, found.long()[:, None])[:, 0]
+        require(
+            torch.allclose(chosen, scores.max(dim=1).values, atol=1e-4),
+            "At least one user gets a film that isn't the one with the highest score.",
+        )
+    less = effort(call, best_films, torch.randn(6, 3), torch.randn(7, 3))
+    for name, films, tastes in [("users", (6, 3), (20, 3)), ("films", (19, 3), (7, 3))]:
+        more = effort(call, best_films, torch.randn(films), torch.randn(tastes))
+        require(
+            more - less < 13,
+            f"The positions are right, but you loop over the {name}: one product "
+            "scores them all.",
+        )
+
+
+@exercise(
     "ex-pictures",
     title="From camera to model",
     hints=(

@@ -101,6 +101,51 @@ def standardise(table):
 """,
         ),
     ),
+    "ex-films": Case(
+        mutants=(
+            Mutant("films.T", "films", "has to be transposed"),
+            Mutant("argmax(dim=1)", "argmax(dim=0)", "one answer per film"),
+            Mutant("argmax(dim=1)", "amax(dim=1)", "not positions"),
+            Mutant("argmax(dim=1)", "max(dim=1)", "values and positions"),
+            Mutant("argmax(dim=1)", "argmin(dim=1)", "lowest scores"),
+            Mutant("argmax(dim=1)", "argmax()", "has the shape ()"),
+            Mutant(
+                "argmax(dim=1)", "argsort(dim=1)[:, 1 % len(films)]", "highest score"
+            ),
+            Mutant(
+                "tastes @ films.T", "-torch.cdist(tastes, films)", "not the distance"
+            ),
+            Mutant(
+                """    scores = tastes @ films.T
+    return scores.argmax(dim=1)
+""",
+                """    best = [(films @ taste).argmax() for taste in tastes]
+    return torch.stack(best)
+""",
+                "you loop over the users",
+            ),
+            Mutant(
+                "tastes @ films.T",
+                "torch.stack([tastes @ film for film in films], dim=1)",
+                "you loop over the films",
+            ),
+        ),
+        others=(
+            """
+def best_films(films, tastes):
+    return (films @ tastes.T).argmax(dim=0)
+""",
+            """
+def best_films(films, tastes):
+    scores = (films.unsqueeze(0) * tastes.unsqueeze(1)).sum(dim=2)
+    return scores.max(dim=1).indices.int()
+""",
+            """
+def best_films(films, tastes):
+    return torch.einsum("fk,uk->uf", films, tastes).topk(1).indices.squeeze(1)
+""",
+        ),
+    ),
     "ex-pictures": Case(
         mutants=(
             Mutant(
