@@ -4,7 +4,8 @@
 // What is kept has a kind, a key that outlives numbers and titles (`TOPIC/CELL`, of a
 // page without its number and the id of a cell; of a chapter, `TOPIC`) and a value:
 //
-//   section, exercise, chapter   true: the reader has done it
+//   section                      true: the reader has done it; false: has unticked it
+//   exercise, chapter            true: the reader has done it
 //   prediction                   {guess: a text or null, choice: a number or null}
 //   question                     {choice: a number, right: true or false}
 //   place                        under "last", the topic of the chapter last visited
@@ -20,7 +21,7 @@ const courseMemory = (() => {
     typeof value === "object" && value !== null && !Array.isArray(value);
   // For each kind: what a value is, in words, and whether one is that.
   const KINDS = {
-    section: ["true", isDone],
+    section: ["true or false", (value) => typeof value === "boolean"],
     exercise: ["true", isDone],
     chapter: ["true", isDone],
     prediction: [

@@ -65,37 +65,41 @@ const readingProgress = (() => {
     const {kind, key} = box.dataset;
     add(() => (box.checked = memory.get(kind, key) === true));
     box.addEventListener("change", () => {
-      if (box.checked) memory.set(kind, key, true);
+      if (box.checked || kind === "section") memory.set(kind, key, box.checked);
       else memory.remove(kind, key);
     });
   }
 
-  // A section is done when all its guesses and answers are given, a chapter when all
-  // sections of its core are done. Either is ticked at that moment only: what a reader
-  // unticks stays so.
-  const questions = (section) => [
-    ...(document
-      .getElementById(section.anchor)
-      ?.querySelectorAll("[data-prediction], [data-question]") ?? []),
-  ];
+  // A section that asks is done when all its guesses and answers are given and its end,
+  // where its box stands, is in view after that: one guess at its beginning is not all of
+  // it. What a reader unticks stays so.
   const isAnswered = ({dataset}) =>
     "prediction" in dataset
       ? memory.get("prediction", dataset.prediction) !== undefined
       : memory.get("question", dataset.question) !== undefined;
-  const answered = () =>
-    here.sections.filter((section) => {
-      const asked = questions(section);
-      return !section.exercises && asked.length && asked.every(isAnswered);
-    });
-  const isWhole = () => coreDone(here) === core(here).length;
-  let before = [];
-  let wasWhole = here && isWhole();
+  const isAnsweredWhole = (section) => {
+    const asked = [...section.querySelectorAll("[data-prediction], [data-question]")];
+    return asked.length > 0 && asked.every(isAnswered);
+  };
+  const ends = new IntersectionObserver((entries) => {
+    for (const {target, isIntersecting} of entries) {
+      const {kind, key} = target.dataset;
+      const isOpen = isIntersecting && memory.get(kind, key) === undefined;
+      if (isOpen && isAnsweredWhole(target.closest("section"))) memory.set(kind, key, true);
+    }
+  });
+  // Observed anew, each end tells where it is once the page is laid out with the answer.
+  function lookForEnds() {
+    for (const box of document.querySelectorAll("input[data-kind=section]")) {
+      ends.unobserve(box);
+      ends.observe(box);
+    }
+  }
 
+  // A chapter is ticked at the moment when all sections of its core are done.
+  const isWhole = () => coreDone(here) === core(here).length;
+  let wasWhole = here && isWhole();
   function settle() {
-    const now = answered();
-    const fresh = now.filter((section) => !before.includes(section));
-    before = now;
-    for (const {cell} of fresh) memory.set("section", `${here.topic}/${cell}`, true);
     const isNew = isWhole() && !wasWhole;
     wasWhole = isWhole();
     if (isNew) memory.set("chapter", here.topic, true);
@@ -189,12 +193,11 @@ const readingProgress = (() => {
   }
 
   if (here && memory.get("place", "last") !== topic) memory.set("place", "last", topic);
-  addEventListener("DOMContentLoaded", () => {
-    if (here) before = answered();
-  });
+  addEventListener("DOMContentLoaded", lookForEnds);
   memory.watch(() => {
     if (here) settle();
     paint();
+    lookForEnds();
   });
   paint();
   return {fill, lead, show};

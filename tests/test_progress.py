@@ -153,6 +153,7 @@ def state(page):
 
 GOOD = [
     ("section", "first/begin", True),
+    ("section", "first/summary", False),
     ("exercise", "first/two", True),
     ("chapter", "first", True),
     ("prediction", "first/ask", {"guess": "„7“ </script>", "choice": None}),
@@ -176,7 +177,7 @@ def test_memory_keeps_each_kind(page, base):
     ]
     page.evaluate("courseMemory.remove('section', 'first/begin')")
     assert page.evaluate("courseMemory.get('section', 'first/begin') === undefined")
-    assert stored(page)["section"] == {}
+    assert stored(page)["section"] == {"first/summary": False}
     assert stored(page)["version"] == 1
     page.evaluate("courseMemory.clear()")
     page.reload()
@@ -187,7 +188,8 @@ def test_memory_keeps_each_kind(page, base):
     ("kind", "value", "message"),
     [
         ("sections", True, "kind is sections, expected one of section,exercise"),
-        ("section", 1, "section: expected true, got 1"),
+        ("section", 1, "section: expected true or false, got 1"),
+        ("exercise", False, "exercise: expected true, got false"),
         ("prediction", "7", "prediction: expected {guess: text or null"),
         ("prediction", {"guess": "7"}, "choice: number or null}, got"),
         ("question", {"choice": -1, "right": True}, "question: expected {choice"),
@@ -423,23 +425,76 @@ def test_progress_is_kept_and_can_be_forgotten(page, errors, serve, book, served
     assert page.locator("input:checked").count() == 0
 
 
+def answer_of(page, kind, right=True):
+    """Give the one guess, or the one answer, of the section that asks."""
+    value = {"guess": "7", "choice": None}
+    if kind == "question":
+        value = {"choice": 1, "right": right}
+    page.evaluate(
+        "([kind, value]) => courseMemory.set(kind, 'first/ask', value)", [kind, value]
+    )
+
+
+def laid_out(page):
+    """Wait until the page has told what is in view, and that has been dealt with."""
+    page.evaluate(
+        """async () => {
+          const frame = () => new Promise((next) => requestAnimationFrame(next));
+          await frame();
+          await frame();
+          await new Promise((next) => setTimeout(next));
+        }"""
+    )
+
+
 def test_section_is_done_once_all_its_questions_are(page, base):
     first(page, base)
-    page.evaluate(
-        "courseMemory.set('prediction', 'first/ask', {guess: '7', choice: null})"
-    )
+    box(page, "first/ask").scroll_into_view_if_needed()
+    answer_of(page, "prediction")
+    laid_out(page)
     assert state(page)["sections"] == {}
-    page.evaluate(
-        "courseMemory.set('question', 'first/ask', {choice: 1, right: false})"
-    )
+    answer_of(page, "question", right=False)
+    laid_out(page)
     assert box(page, "first/ask").is_checked()
     assert state(page)["sections"] == {"ask-me": "✓"}
     # What the reader unticks stays so, though the answers are there.
     box(page, "first/ask").uncheck()
     page.reload()
+    box(page, "first/ask").scroll_into_view_if_needed()
+    laid_out(page)
     assert not box(page, "first/ask").is_checked()
-    page.evaluate("courseMemory.set('question', 'first/ask', {choice: 0, right: true})")
+    answer_of(page, "question")
+    laid_out(page)
     assert not box(page, "first/ask").is_checked()
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["at-once", "another-day"])
+def test_section_is_done_once_its_end_is_reached(page, base, later):
+    """Also if its end was in view before there was an answer that moved it away."""
+    page.add_init_script(
+        """addEventListener("DOMContentLoaded", () => {
+          const rule = "[data-answer]:not([hidden]) { min-height: 5000px }";
+          document.head.append(Object.assign(document.createElement("style"), {
+            textContent: rule,
+          }));
+        });"""
+    )
+    first(page, base)
+    box(page, "first/ask").scroll_into_view_if_needed()
+    answer_of(page, "question")
+    laid_out(page)
+    guess = page.locator("[data-prediction='first/ask'] button").first
+    guess.evaluate("button => button.click()")
+    laid_out(page)
+    assert state(page)["sections"] == {}
+    if later:
+        page.reload()
+    page.evaluate("scrollTo(0, 0)")
+    laid_out(page)
+    assert state(page)["sections"] == {}
+    box(page, "first/ask").scroll_into_view_if_needed()
+    laid_out(page)
+    assert state(page)["sections"] == {"ask-me": "✓"}
 
 
 def test_chapter_is_finished_once_its_core_is_done(page, base):
