@@ -1,6 +1,7 @@
 """Checkers for the exercises: setup."""
 
 import contextlib
+import datetime
 import time
 import timeit
 from types import SimpleNamespace
@@ -35,7 +36,12 @@ def _clock(answer):
         clock.processor = True
         return 0
 
-    fakes = [(timeit, "default_timer", wall)]
+    class Calendar(datetime.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls.fromtimestamp(wall(), tz)
+
+    fakes = [(timeit, "default_timer", wall), (datetime, "datetime", Calendar)]
     for name in ("perf_counter", "monotonic", "time"):
         fakes.append((time, name, wall))
         fakes.append((time, f"{name}_ns", lambda: round(1e9 * wall())))

@@ -470,6 +470,20 @@ def seconds_per_call(function, device, repeats=20, warmup=3):
         torch.get_device_module(device).synchronize()
     return watch.seconds / repeats
 """,
+            """
+from datetime import datetime
+
+
+def seconds_per_call(function, device, repeats=20, warmup=3):
+    for _ in range(warmup):
+        function()
+    synchronize(device)
+    begin = datetime.now()
+    for _ in range(repeats):
+        function()
+    synchronize(device)
+    return (datetime.now() - begin).total_seconds() / repeats
+""",
         ),
         needs=("imports", "choose-import", "timing-stopwatch"),
     ),
