@@ -56,9 +56,6 @@ OWN_STYLES = (
 )
 IMPORT = re.compile(r'@import "([^"]+)";')
 ADDRESS = re.compile(r"""url\((["']?)(?!data:|#|/|\w+:)([^"')]+)\1\)""")
-# The theme names two thousand icons; the font of this site (`_vendor/icons`) holds few.
-ICON = re.compile(r'(?:\.fa-[\w-]+:before,?)+\{content:"\\([0-9a-f]+)"\}')
-HELD = re.compile(r"U\+([0-9a-f]+)")
 
 # Names, punctuation and white space in code, which have the colour of text: four of ten
 # elements of a chapter.
@@ -121,8 +118,6 @@ def join_styles(app, error):
     if names and not error:
         static = Path(app.outdir, "_static")
         text = "\n".join(read_style(static, name) for name in names)
-        held = HELD.findall(Path(static, "icons", "icons.css").read_text("utf-8"))
-        text = ICON.sub(lambda icon: icon[0] if icon[1] in held else "", text)
         Path(static, "site.css").write_text(text, "utf-8")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst.directives.images import Figure
-from sections import page_part
+from reader import markup
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 sys.path.append(str(Path(__file__).parents[1]))
@@ -66,7 +66,7 @@ class ContinueReading(SphinxDirective):
 
     def run(self):
         """Leave the words to the template: they are the site's, not the page's."""
-        return [page_part(template="continue.html", values={})]
+        return [markup(template="continue.html")]
 
 
 class ChapterFigure(Figure, SphinxDirective):

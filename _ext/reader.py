@@ -30,7 +30,7 @@ class element(nodes.General, nodes.Element):
 
 
 class markup(nodes.General, nodes.Element):
-    """HTML from a template: no words for the search to find."""
+    """What a template, or a macro in it, writes: no words for the search to find."""
 
 
 def visit_element(self, node):
@@ -44,12 +44,12 @@ def depart_element(self, node):
 
 
 def visit_markup(self, node):
-    """Write the HTML."""
-    self.body.append(node["html"])
-
-
-def depart_markup(self, node):
-    """Do nothing: it holds no nodes."""
+    """Write it, in the language of the site."""
+    template = self.builder.templates.environment.get_template(node["template"])
+    macro = node.get("macro")
+    write = getattr(template.module, macro) if macro else template.render
+    self.body.append(str(write(**node.get("values", {}))))
+    raise nodes.SkipNode
 
 
 def wrap(tag, inside, classes=(), **attributes):
@@ -91,15 +91,9 @@ class ForReaders(SphinxPostTransform):
 
     formats = ("html",)
 
-    @property
-    def words(self):
-        """The macros of the template, in the language of the book."""
-        bridge = self.env.app.builder.templates
-        return bridge.environment.get_template("reader.html").module
-
-    def markup(self, name, *values):
-        """Return what a macro of the template writes, as a node."""
-        return markup(html=str(getattr(self.words, name)(*values)))
+    def markup(self, macro, **values):
+        """Return a node for what a macro of the template writes."""
+        return markup(template="reader.html", macro=macro, values=values)
 
     def keys(self, marked):
         """Return the key of each node: the page's topic and the id of the cell.
@@ -146,7 +140,7 @@ class Questions(ForReaders):
         for choice in row:
             right = "right" in choice["container_classes"]
             choice["container_classes"] += ["choice"]
-            choice[0] += self.markup("verdict", right)
+            choice[0] += self.markup("verdict", right=right)
         question = wrap("div", row, ["question"], data_question=key, role="group")
         asked = question.parent[question.parent.index(question) - 1]
         if isinstance(asked, nodes.paragraph):
@@ -197,7 +191,7 @@ class Predictions(ForReaders):
             return
         answers = [wrap("div", part, ["answer"], data_answer=key) for part in hidden]
         first = answers[0]
-        first.parent.insert(first.parent.index(first), self.markup("note", key))
+        first.parent.insert(first.parent.index(first), self.markup("note", key=key))
 
         asking = wrap("div", box[1:], data_prediction=key)
         if isinstance(asking[-1], nodes.bullet_list):
@@ -205,7 +199,7 @@ class Predictions(ForReaders):
             if asking[-1].next_node(nodes.reference):
                 logger.warning("a choice is a button: no links in it", location=box)
         else:
-            asking += self.markup("guess", key)
+            asking += self.markup("guess", key=key)
 
     def find_hidden(self, following):
         """Group the nodes that give an answer away; each group stands in a row.
@@ -242,7 +236,7 @@ def load(app, pagename, templatename, context, doctree):
 def setup(app):
     """Register the nodes and the steps."""
     app.add_node(element, html=(visit_element, depart_element))
-    app.add_node(markup, html=(visit_markup, depart_markup))
+    app.add_node(markup, html=(visit_markup, None))
     app.add_post_transform(Questions)
     app.add_post_transform(Predictions)
     app.connect("html-page-context", load)

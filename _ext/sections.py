@@ -21,23 +21,13 @@ from pathlib import Path
 import nbformat
 from cells import cell_id
 from docutils import nodes
+from reader import markup
 from sphinx_exercise.nodes import is_exercise_node
 
 # The scripts, in the order in which they need each other, before those of the pages.
 SCRIPTS = ("memory.js", "sections.js", "progress.js")
 FIRST = 300
 LINK = re.compile(r'(<a\b[^>]* href="#([^"]+)">)(.*?)(</a>)', re.S)
-
-
-class page_part(nodes.General, nodes.Inline, nodes.Element):
-    """A piece of a page written by a template: no words of it are in the search."""
-
-
-def visit_page_part(writer, node):
-    """Write the piece, with the words of the site's language."""
-    render = writer.builder.templates.render
-    writer.body.append(render(node["template"], node["values"]))
-    raise nodes.SkipNode
 
 
 def topic(docname):
@@ -132,15 +122,13 @@ def add_boxes(app, doctree, docname):
 
     def box(kind, cell, shown):
         values = {"kind": kind, "key": f"{topic(docname)}/{cell}", "number": shown}
-        return page_part(template="done.html", values=values)
+        return markup(template="done.html", values=values)
 
     by_anchor = {section["anchor"]: section for section in known}
     for section in chapter.findall(nodes.section):
         anchor = next(iter(section["ids"]), None)
         if anchor in app.env.metadata[docname]["deeper"]:
-            section.next_node(nodes.title).append(
-                page_part(template="deeper.html", values={})
-            )
+            section.next_node(nodes.title).append(markup(template="deeper.html"))
         if anchor in by_anchor and not by_anchor[anchor]["exercises"]:
             shown = number(app.env, docname, anchor)
             section += box("section", by_anchor[anchor]["cell"], shown)
@@ -198,7 +186,6 @@ def tell_page(app, pagename, templatename, context, doctree):
 
 def setup(app):
     """Register the hooks."""
-    app.add_node(page_part, html=(visit_page_part, None))
     app.connect("config-inited", order_scripts, priority=700)
     app.connect("doctree-read", note_sections)
     app.connect("env-get-updated", remember_numbers, priority=100)
