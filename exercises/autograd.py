@@ -266,45 +266,6 @@ def mse(loss_of, gradient_of):
 
 
 @exercise(
-    "ex-slope",
-    title="What a gradient is good for",
-    hints=(
-        "each parameter contributes its derivative times its own move.",
-        "multiply the two tensors entry by entry, and `sum()` the products. Keep the "
-        "signs, and look at what the two contributions do to each other in the third "
-        "move.",
-    ),
-    shown="To first order, the change of a loss is the dot product of its gradient "
-    "with the move.",
-)
-def slope(predicted_change):
-    for size in (2, 2, 5):
-        gradient, move = torch.randn(2, size)
-        # A sum close to 0 would not tell right from wrong.
-        while abs(right := (gradient * move).sum()) < 0.1:
-            gradient, move = torch.randn(2, size)
-        change = torch.as_tensor(call(predicted_change, gradient, move))
-        require(
-            change.numel() == 1,
-            "The result has one number for each parameter: the contributions to the "
-            "one loss are added up.",
-        )
-        change = change.reshape(())
-        for misconception, wrong in {
-            "The sign is turned: the gradient points uphill, so a move along it makes "
-            "the loss larger.": -right,
-            "The contributions are averaged, and they have to be added.": right / size,
-            "Only the lengths count in your answer; a move at a right angle to the "
-            "gradient changes nothing.": gradient.norm() * move.norm(),
-        }.items():
-            require(not _close(change, wrong), misconception)
-        require(
-            _close(change, right, 1e-4),
-            "It is not the sum of the derivatives times the moves.",
-        )
-
-
-@exercise(
     "ex-numerical",
     title="A gradient checker",
     hints=(
@@ -315,8 +276,8 @@ def slope(predicted_change):
         "dtype=x.dtype)` are all of these. Write `x + move`, not `+=`, so that `x` "
         "stays as it was, and collect the results with `torch.stack`.",
     ),
-    shown="Two evaluations a component check any gradient; PyTorch's own checker is "
-    "`torch.autograd.gradcheck`.",
+    shown="Two evaluations per component are enough to check any gradient; PyTorch's "
+    "own checker is `torch.autograd.gradcheck`.",
 )
 def numerical(numerical_gradient):
     def cubes(x):

@@ -83,7 +83,7 @@ mse_step = [_loss, *_slope.grad, *(_slope - 0.01 * _slope.grad)]
 mae_step = np.array([4.5 / 3, -6 / 3, -3 / 3, 1.5 + 0.02, -0.5 + 0.01])
 """,
         ),
-        needs=("imports", "first-step-check"),
+        needs=("imports", "line-loss"),
     ),
     "ex-mse": Case(
         mutants=(
@@ -155,36 +155,6 @@ def mse_gradient(predicted: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
     gradient = predicted.detach().clone()
     gradient.sub_(true).mul_(2.0).div_(n)
     return gradient
-""",
-        ),
-    ),
-    "ex-slope": Case(
-        mutants=(
-            Mutant(".sum()", "", "added up"),
-            Mutant(".sum()", ".mean()", "averaged"),
-            Mutant("(gradient * move).sum()", "-(gradient * move).sum()", "uphill"),
-            Mutant(
-                "(gradient * move).sum()",
-                "gradient.norm() * move.norm()",
-                "right angle",
-            ),
-        ),
-        others=(
-            """
-def predicted_change(gradient, move):
-    return sum(g * m for g, m in zip(gradient.tolist(), move.tolist()))
-""",
-            """
-def predicted_change(gradient, move):
-    return torch.dot(gradient, move)
-""",
-            """
-def predicted_change(gradient, move):
-    '''Change of the loss, to first order, for a small move.'''
-    change = 0.0
-    for slope, distance in zip(gradient, move, strict=True):
-        change += float(slope) * float(distance)
-    return change
 """,
         ),
     ),

@@ -46,7 +46,12 @@ CHAPTERS = {
     ),
     "target left behind": Bug(
         "04_autograd",
-        {"lenet-mse": (".view(1, -1).to(device)", ".view(1, -1)")},
+        {
+            "lenet-gradients-before-after": (
+                ".view(1, -1).to(device)",
+                ".view(1, -1)",
+            )
+        },
     ),
     ".numpy() without .cpu()": Bug(
         "04_autograd",
