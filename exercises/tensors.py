@@ -262,7 +262,8 @@ def fill_missing(function):
         "last call belongs to the array: without it, tensor and array share their "
         "memory on the CPU.",
     ),
-    shown="`detach`, `cpu`, `numpy` and a copy, in this order, work for every tensor.",
+    shown="`detach`, `cpu`, `numpy` and a copy, in this order, work on any device, "
+    "with or without gradients.",
 )
 def to_array(function):
     for tensor in [
@@ -291,7 +292,7 @@ def to_array(function):
     weights = torch.randn(3, requires_grad=True)
     with explain(
         RuntimeError,
-        "It fails where gradients are recorded: NumPy knows nothing of gradients, so "
+        "It fails where gradients are recorded: NumPy can't record gradients, so "
         "`detach()` comes first.",
     ):
         array = call_as_is(function, weights)
