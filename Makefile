@@ -84,7 +84,7 @@ plain: $(INSTALLED)  ## write the plain notebooks to _build/plain, and run each 
 	$(LANE) tests/lanes/plain.py -k "$(ONLY)"
 
 pseudo: $(INSTALLED)  ## the site in a language that nobody speaks, with the tests of its pages
-	TRANSLATED=1 $(BIN)/pytest -n 2 --dist worksteal tests/test_reading.py tests/test_site.py -k "reading or page_is_sound or links_lead or code_is_copied or long_page or mode_is"
+	TRANSLATED=1 $(BIN)/pytest -n 2 --dist worksteal tests/lanes/unpacked.py tests/test_reading.py tests/test_search.py tests/test_site.py -k "unpacked or reading or nothing_found or results_are or loads_the_index or page_is_sound or links_lead or code_is_copied or long_page or mode_is"
 
 jupyterlab: $(INSTALLED)  ## a small chapter in JupyterLab, in a browser
 	$(BIN)/pytest tests/lanes/jupyterlab.py

@@ -506,14 +506,6 @@ def test_a_zip_of_an_unpacked_zip_holds_the_same(offered, tmp_path):
     assert release.sources(course) == expected
 
 
-def test_an_unpacked_course_can_be_built_and_translated(build, offered, tmp_path):
-    """Every page is read there, without a repository."""
-    options = ("--builder", "custom", "--custom-builder", "gettext")
-    built = build(offered, tmp_path, *options)
-    for name in PAGES:
-        assert (built / "gettext" / f"{name}.pot").is_file()
-
-
 def test_archive_opens_without_a_server_and_with_one(browser, serve, unpacked):
     context = browser.new_context(offline=False)
     for base in (unpacked.as_uri(), serve(unpacked)):

@@ -217,7 +217,7 @@ def test_results_are_accessible(browser, serve, site, width, mode):
     page.keyboard.press("Tab")
     assert links.first.evaluate("link => link === document.activeElement")
     shown = links.count()
-    more = page.get_by_role("button", name="Show more")
+    more = page.locator("#search-results button")
     more.focus()
     page.keyboard.press("Enter")
     assert links.count() > shown
