@@ -217,7 +217,7 @@ def mse(loss_of, gradient_of):
             loss = call(loss_of, predicted, true)
         if n > 1:
             for misconception, wrong in {
-                "`mse` adds the squares up and does not divide by their number.": (
+                "`mse` adds up the squares and doesn't divide by their number.": (
                     error.square().sum()
                 ),
                 "Without a square, errors of opposite sign cancel in `mse`.": (
@@ -226,7 +226,7 @@ def mse(loss_of, gradient_of):
                 "`mse` is the mean absolute error: nothing is squared.": (
                     error.abs().mean()
                 ),
-                "`mse` has a root that is not in the formula.": (
+                "`mse` takes a root that isn't in the formula.": (
                     error.square().mean().sqrt()
                 ),
             }.items():
@@ -294,14 +294,15 @@ def numerical(numerical_gradient):
         require(
             found.shape == x.shape,
             f"For a vector of {size} numbers the result has the shape "
-            f"{tuple(found.shape)}.",
+            f"{tuple(found.shape)}. Return one derivative per number.",
         )
         exact = 3 * x**2
         exact[0] += x[-1]
         exact[-1] += x[0]
         require(
             not _close(found, 2 * exact, 1e-4),
-            "All derivatives are twice too large: from x - h to x + h is 2h.",
+            "All derivatives are twice as large as they should be: from x - h to "
+            "x + h is 2h.",
         )
         require(
             not _close(found, exact.sum().expand(size), 1e-4),
@@ -311,15 +312,15 @@ def numerical(numerical_gradient):
         off = (found - exact).abs().max()
         require(
             not 1e-6 < off < 1e-3,
-            "The derivatives are off by about h: that is the one-sided difference. "
-            "The central one goes as far down as up.",
+            "The derivatives are off by about h, as with a one-sided difference. "
+            "Go as far down as up.",
         )
         require(off < 1e-6, "The derivatives differ from the exact ones.")
         coarse = torch.as_tensor(call_as_is(numerical_gradient, cubes, x, h=0.1))
         # From x - h to x + h, or a distance of h in all: both are central.
         require(
             any(_close(coarse, exact + part**2, 1e-6) for part in (0.1, 0.05)),
-            "With h=0.1 the result is not the central difference over that distance: "
+            "With h=0.1 the result isn't the central difference over that distance: "
             "is `h` used?",
         )
 
@@ -348,7 +349,7 @@ def decay(optimizer_class):
         optimizer = optimizer_class(mine, **settings)
         require(
             not finished,
-            "An optimizer of PyTorch does the work: build on the chapter's own `SGD`.",
+            "PyTorch's optimizer does the work: build on the chapter's own `SGD`.",
         )
     for _ in range(3):
         for parameters, one in ((mine, optimizer), (theirs, reference)):
@@ -366,7 +367,7 @@ def decay(optimizer_class):
         require(
             all((one != old).any() for one, old in zip(mine, starts, strict=True))
             or not moved.any(),
-            "`step` moves some of the parameters only.",
+            "`step` moves only some of the parameters.",
         )
         require(
             moved.any(),
@@ -383,8 +384,8 @@ def decay(optimizer_class):
         )
         require(
             not _close(moved, 0.1 * gradient + 0.2 * before),
-            "The decay is not scaled by the learning rate: it belongs in the "
-            "gradient, not beside it.",
+            "The decay isn't scaled by the learning rate: add it to the gradient "
+            "before the step.",
         )
         require(
             not _close(moved, 0.1 * (gradient + 0.2)),
@@ -484,8 +485,8 @@ def freeze(train_head, network):
             for name, one in net.named_parameters()
             if not name.startswith("conv")
         ),
-        "The step is not one of SGD with the learning rate 0.01 on the MSE, for all "
-        "that is not frozen.",
+        "The parameters that aren't frozen haven't made one step of SGD on the MSE, "
+        "with the learning rate 0.01.",
     )
     require(
         set(names),
@@ -494,7 +495,7 @@ def freeze(train_head, network):
     )
     require(
         set(names) == changed,
-        "Your set does not hold the names of the parameters that have changed.",
+        "Your set isn't that of the names of the parameters that have changed.",
     )
 
 
@@ -554,8 +555,8 @@ def tiny_autograd(value):
     compare(
         lambda a, b: a * a + b,
         2,
-        "A value that is used twice gets one contribution only: gradients are added, "
-        "not stored in each other's place.",
+        "A value that's used twice gets only one of its contributions: add each new "
+        "gradient to what's there.",
     )
 
     def diamond(a, b):

@@ -87,7 +87,7 @@ mae_step = np.array([4.5 / 3, -6 / 3, -3 / 3, 1.5 + 0.02, -0.5 + 0.01])
     ),
     "ex-mse": Case(
         mutants=(
-            Mutant(".mean()", ".sum()", "does not divide"),
+            Mutant(".mean()", ".sum()", "doesn't divide"),
             Mutant(" ** 2).mean()", ").mean()", "opposite sign cancel"),
             Mutant(" ** 2).mean()", ").abs().mean()", "mean absolute error"),
             Mutant("2 * (predicted - true)", "(predicted - true)", "lost the factor 2"),
@@ -163,7 +163,7 @@ def mse_gradient(predicted: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
             Mutant(
                 "(f(x + m) - f(x - m)) / (2 * h)", "(f(x + m) - f(x)) / h", "about h"
             ),
-            Mutant("(2 * h)", "h", "twice too large"),
+            Mutant("(2 * h)", "h", "twice as large"),
             Mutant("torch.eye(len(x),", "torch.ones(len(x), len(x),", "at once"),
             Mutant("f(x + m)", "f(x.add_(m))", "`x` has changed"),
             Mutant("h * torch.eye", "1e-5 * torch.eye", "is `h` used"),
@@ -210,7 +210,7 @@ def numerical_gradient(f, x, h=1e-5):
             Mutant(
                 "self.lr * gradient",
                 "self.lr * parameter.grad + self.weight_decay * parameter",
-                "not scaled by the learning rate",
+                "isn't scaled by the learning rate",
             ),
             Mutant("    @torch.no_grad()\n", "", "recorded by autograd"),
             Mutant("parameter -= ", "parameter = parameter - ", "only moves a name"),
@@ -329,7 +329,7 @@ largest_rate = _thousandths / 1000
             Mutant(
                 "torch.optim.SGD(trainable, lr=0.01)",
                 "torch.optim.SGD(net.fc3.parameters(), lr=0.01)",
-                "not one of SGD",
+                "one step of SGD",
             ),
             Mutant(
                 "conv2.requires_grad_(False)",
@@ -392,7 +392,7 @@ def train_head(net: nn.Module, image: torch.Tensor, target: torch.Tensor) -> set
     ),
     "ex-tiny-autograd": Case(
         mutants=(
-            Mutant("parent.grad += ", "parent.grad = ", "one contribution only"),
+            Mutant("parent.grad += ", "parent.grad = ", "only one of its"),
             Mutant(
                 "((self, other.data), (other, self.data))",
                 "((self, self.data), (other, other.data))",
