@@ -45,51 +45,6 @@ def three_way_split(X, y, train, validation):
 """,
         ),
     ),
-    "ex-seeds": Case(
-        needs=LINE,
-        mutants=(
-            Mutant(
-                "    torch.manual_seed(seed)\n    model = LinearRegressionModel()",
-                "    model = LinearRegressionModel()\n    torch.manual_seed(seed)",
-                "before the model draws",
-            ),
-            Mutant("manual_seed(seed)", "manual_seed(42)", "use the argument"),
-            Mutant(
-                "model.weight.item(), model.bias.item()",
-                "model.bias.item(), model.weight.item()",
-                "changed places",
-            ),
-            Mutant(
-                "model.weight.item(), model.bias.item()",
-                "model.weight, model.bias",
-                "holds tensors",
-            ),
-            Mutant(
-                "model.weight.item(), model.bias.item()",
-                "model.weight.item(), str(model.bias.item())",
-                "not a pair of numbers",
-            ),
-        ),
-        others=(
-            """
-def initial_parameters(seed):
-    generator = torch.manual_seed(seed)
-    state = LinearRegressionModel().state_dict()
-    return [float(state[name]) for name in ("weight", "bias")]
-""",
-            """
-def initial_parameters(seed: int) -> list[float]:
-    torch.random.default_generator.manual_seed(seed)
-    parameters = LinearRegressionModel().parameters()
-    return nn.utils.parameters_to_vector(parameters).tolist()
-""",
-            """
-def initial_parameters(seed):
-    torch.manual_seed(seed)
-    return [one.detach().numpy()[0] for one in LinearRegressionModel().parameters()]
-""",
-        ),
-    ),
     "ex-no-seed": Case(
         needs=(*TRAINED, "linear-model"),
         mutants=(
@@ -107,7 +62,7 @@ def initial_parameters(seed):
             Mutant(
                 "starts.append([layer.weight.item(), layer.bias.item()])",
                 "starts.append([layer.weight, layer.bias])",
-                "they were trained along",
+                "training changed them",
             ),
             Mutant(
                 "finishes.append([layer.weight.item(), layer.bias.item()])",
@@ -286,7 +241,7 @@ def mae_after(loss_fn, lr, epochs=400):
             Mutant(
                 "copy.deepcopy(model.state_dict())",
                 "model.state_dict()",
-                "they were trained on",
+                "training went on changing them",
             ),
             Mutant(
                 "loss_fn(model(X[30:40]), y[30:40])",
