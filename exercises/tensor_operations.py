@@ -1,7 +1,6 @@
 """Checkers for the exercises: tensor operations."""
 
 import torch
-from torch.overrides import TorchFunctionMode
 
 from helpers.exercises import call, call_as_is, exercise, explain, require
 
@@ -12,7 +11,7 @@ from .behaviour import effort
     "ex-shapes",
     title="Shapes without a computer",
     hints=(
-        "write the shapes below each other, aligned at the right, and ask which "
+        "write one shape under the other, lined up on the right, and ask which "
         "dimension is used up, added or moved.",
         "in `@`, the last dimension of the left and the second-to-last of the right "
         "are used up. `stack` adds a dimension at position `dim`, `cat` makes an "
@@ -128,8 +127,8 @@ def standardise(function):
     "ex-films",
     title="A film for everyone",
     hints=(
-        "one score for each pair of a user and a film is a table of dot products, and "
-        "one product makes it.",
+        "you need a score for every pair of a user and a film. That's a table of dot "
+        "products, which is what a matrix product gives you.",
         "`@` pairs the rows of the left with the columns of the right, so transpose "
         "one of the two. Then `argmax` uses up the dimension that counts the films.",
     ),
@@ -141,8 +140,8 @@ def films(best_films):
         films, tastes = torch.randn(count, 3), torch.randn(users, 3)
         with explain(
             RuntimeError,
-            f"It fails on {count} films and {users} users: a row of the one has to "
-            "meet a row of the other, so one of the two has to be transposed.",
+            f"It fails on {count} films and {users} users: each row of `tastes` has "
+            "to meet each row of `films`, so one of the two has to be transposed.",
         ):
             found = call(best_films, films, tastes)
         require(
@@ -249,11 +248,11 @@ def pictures(to_model_input):
     "ex-memory",
     title="View or copy?",
     hints=(
-        "two tensors on the same memory can start at different places in it, so "
+        "two tensors that share memory can start at different places in it, so "
         "compare their storages.",
         "compare `a.untyped_storage().data_ptr()` with that of `b`. For the dict, ask "
-        "of each expression whether new strides are enough to describe the result. For "
-        "a slice they are, for a list of positions or a mask they aren't. `reshape` "
+        "yourself for each result whether you could read it from the memory of `x` in "
+        "regular steps. A slice, yes; a list of positions or a mask, no. `reshape` "
         "copies only if it has to, and `to` only if something changes.",
     ),
     shown="Slices and transposes are views, masks and lists of positions copy, and "
@@ -280,12 +279,13 @@ def memory(shares_memory, shared):
     }
     require(
         call(shares_memory, x, x[:]),
-        "Two tensor objects can use one memory: `is` compares the objects.",
+        "Two tensors can use the same memory without being the same object, and "
+        "`is` compares the objects.",
     )
     require(
         call(shares_memory, x, x[:, 1:3]),
-        "`x[:, 1:3]` uses the memory of `x` from a later place on, so comparing the "
-        "addresses of first entries isn't enough.",
+        "`x[:, 1:3]` uses the memory of `x` and starts later in it, so it isn't "
+        "enough to compare the addresses of the first entries.",
     )
     require(
         not call(shares_memory, x, x.clone()),
@@ -301,65 +301,17 @@ def memory(shares_memory, shared):
         "`shared` isn't a dict with the names of the stub.",
     )
     reasons = {
-        "x.T.reshape(3, 4)": "no strides read the turned numbers as rows of four, "
-        "so `reshape` has to copy.",
+        "x.T.reshape(3, 4)": "no regular steps through the memory of `x` give "
+        "these rows of four, so `reshape` has to copy.",
         "x.to(torch.int64)": "`x` has this dtype already, so `to` returns `x` itself.",
         "x.float()": "numbers of another dtype need memory of their own.",
-        "x[[0, 1]]": "a list may name any positions, so its entries are copied.",
+        "x[[0, 1]]": "a list can name any positions, so the entries are copied.",
         "x[x > 3]": "the entries behind a mask can be anywhere, so they are copied.",
     }
     for name, answer in truth.items():
         reason = reasons.get(name, "ask your function, now that it works.")
         require(
             bool(shared[name]) is answer, f"The guess for `{name}` is wrong: {reason}"
-        )
-
-
-@exercise(
-    "ex-linear",
-    title="Your own linear layer",
-    hints=(
-        "`weight` has one row per output, so turn it before you use `@`.",
-        "`x @ weight.T` has the shape `(..., out_features)`, whatever comes before the "
-        "last dimension of `x`. Broadcasting does the rest, so you can add `bias` as "
-        "it is.",
-    ),
-    shown="`nn.Linear` is `x @ weight.T + bias`, for any number of dimensions before "
-    "the last.",
-)
-def linear(linear_by_hand):
-    class Finished(TorchFunctionMode):
-        def __torch_function__(self, function, types, args=(), kwargs=None):
-            require(
-                function is not torch.nn.functional.linear,
-                "That hands the work to PyTorch's own linear layer: write out what "
-                "the layer does.",
-            )
-            return function(*args, **(kwargs or {}))
-
-    for shape in [(2,), (5, 2), (4, 5, 2)]:
-        layer = torch.nn.Linear(2, 6)
-        layer.weight.data.normal_()
-        layer.bias.data.normal_()
-        x = torch.randn(shape)
-        expected, without_bias = layer(x), x @ layer.weight.T
-        untransposed = (
-            f"It fails on an input of shape {shape}: `weight` is (out, in), and `@` "
-            "joins the last dimension of `x` with the first of what follows, so the "
-            "weight has to be transposed."
-        )
-        with Finished(), explain(RuntimeError, untransposed):
-            y = call(linear_by_hand, x, layer.weight, layer.bias)
-        require(
-            y.shape == (*shape[:-1], 6), f"The result has the shape {tuple(y.shape)}."
-        )
-        require(
-            not torch.allclose(y, without_bias),
-            "The bias is missing.",
-        )
-        require(
-            torch.allclose(y, expected, atol=1e-5),
-            "It differs from `nn.Linear` with the same weight and bias.",
         )
 
 

@@ -387,11 +387,11 @@ def test_call_as_is_hands_over_the_arguments():
 
 def test_answer_that_changes_its_arguments_does_not_move_the_truth(capsys):
     said = verdict_on(
-        "def linear_by_hand(x, weight, bias):\n"
-        "    weight.data.zero_()\n"
-        "    bias.data.zero_()\n"
-        "    return x @ weight.T + bias\n"
-        "check('ex-linear', linear_by_hand)\n",
+        "def best_films(films, tastes):\n"
+        "    films.data.zero_()\n"
+        "    tastes.data.zero_()\n"
+        "    return (tastes @ films.T).argmax(dim=1)\n"
+        "check('ex-films', best_films)\n",
         capsys,
     )
     assert said.startswith("not yet. ")

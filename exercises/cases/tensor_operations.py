@@ -184,7 +184,7 @@ def to_model_input(images):
             Mutant(
                 "a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()",
                 "a.data_ptr() == b.data_ptr()",
-                "from a later place on",
+                "starts later in it",
             ),
             Mutant(
                 "a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()",
@@ -249,42 +249,6 @@ _copies = {"x.T.reshape(3, 4)", "x[[0, 1]]", "x[x > 3]", "x.float()", "x.clone()
 shared = dict.fromkeys(
     ["x.T", "x.reshape(4, 3)", "x[:, 1:3]", "x.unsqueeze(0)", "x.to(torch.int64)"], True
 ) | dict.fromkeys(_copies, False)
-""",
-        ),
-    ),
-    "ex-linear": Case(
-        mutants=(
-            Mutant("weight.T", "weight", "has to be transposed"),
-            Mutant(" + bias", "", "The bias is missing"),
-            Mutant(" + bias", " - bias", "differs from `nn.Linear`"),
-            Mutant(
-                "x @ weight.T + bias",
-                "torch.nn.functional.linear(x, weight, bias)",
-                "own linear layer",
-            ),
-            Mutant(
-                "    return x",
-                "    with torch.no_grad():\n"
-                "        weight.zero_(), bias.zero_()\n"
-                "    return x",
-                "It differs",
-            ),
-        ),
-        others=(
-            """
-def linear_by_hand(x, weight, bias):
-    return torch.einsum("...i,oi->...o", x, weight) + bias
-""",
-            """
-def linear_by_hand(x, weight, bias):
-    columns = []
-    for row, offset in zip(weight, bias):  # one output feature at a time
-        columns.append((x * row).sum(dim=-1) + offset)
-    return torch.stack(columns, dim=-1)
-""",
-            """
-def linear_by_hand(x, weight, bias):
-    return x @ weight.T + bias
 """,
         ),
     ),
@@ -380,11 +344,11 @@ assert grid.T.reshape(2, 3).data_ptr() != grid.data_ptr()
     "Question 6": """
 import warnings
 import torch
-image = torch.rand(224, 224, 3)
+image = torch.rand(200, 300, 3)
 turned = image.permute(2, 0, 1)
-assert turned.shape == (3, 224, 224)
+assert turned.shape == (3, 200, 300)
 assert torch.equal(turned[:, 10, 20], image[10, 20])
-assert not torch.equal(image.reshape(3, 224, 224), turned)
+assert not torch.equal(image.reshape(3, 200, 300), turned)
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     reversed_ = image.T
