@@ -72,7 +72,7 @@ def _require_asked(clock):
     hints=(
         "begin with the pair that can't occur. Then ask which pair each of the three "
         "strings describes.",
-        "a build that doesn't know a kind of GPU can't find one, so the pair that "
+        "a PyTorch that isn't built for a kind of GPU can't find one, so the pair that "
         "can't occur is available without built: `raise` there. After that, "
         '`available` alone decides `"ready"`, and `built` tells the other two strings '
         "apart.",
@@ -86,11 +86,11 @@ def verdict(function):
     }
     require(
         said[True, False] != "ready",
-        "A build that knows a GPU isn't ready before one answers.",
+        "A PyTorch that's built for a GPU isn't ready before it finds one.",
     )
     require(
         said[True, False] != "wrong build",
-        "If PyTorch is built for a GPU and none answers, the build is right; what's "
+        "If PyTorch is built for a GPU and finds none, the build is right; what's "
         "missing is outside of PyTorch.",
     )
     right = {
@@ -113,53 +113,6 @@ def verdict(function):
         f"For the pair that can't occur you return {answer!r}: raise a ValueError, so "
         "that someone notices.",
     )
-
-
-@exercise(
-    "ex-prefer",
-    title="A wish list",
-    hints=(
-        "go through the wishes in their order, and return as soon as one is there.",
-        "a `for` loop over `wishes` with `if wish in there:` and a `return` inside is "
-        "nearly all of it. The `raise` comes after the loop, at the same indentation "
-        "as `for`, so that it's reached only if no wish was there.",
-    ),
-    shown="A chain stops at the first that fits, and no later line can overwrite it.",
-)
-def prefer(function):
-    order = ["cuda", "xpu", "mps", "cpu"]
-    for there in (["mps", "cpu", "cuda"], ["cpu", "xpu"], ["cpu"], ["mps", "xpu"]):
-        wishes, left = list(order), list(there)
-        chosen = call_as_is(function, wishes, left)
-        require(
-            (wishes, left) == (order, there), "Your function changes one of its lists."
-        )
-        right = next(wish for wish in order if wish in there)
-        require(
-            chosen != there[0] or chosen == right,
-            "In your function, the order of what's there decides; the order of the "
-            "wishes should.",
-        )
-        last = next(wish for wish in reversed(order) if wish in there)
-        require(
-            chosen != last or chosen == right,
-            "It returns the last wish that's there: a later one overwrites an earlier "
-            "one.",
-        )
-        require(chosen == right, f"Of {there} it chooses {chosen!r}.")
-    try:
-        chosen = function(["tpu", "npu"], ["cpu", "cuda"])
-    except ValueError as error:
-        require(
-            all(name in str(error) for name in ("tpu", "npu", "cpu", "cuda")),
-            "The error has to name both lists: what was asked for and what there is.",
-        )
-    else:
-        require(
-            False,
-            f"None of the wishes is there, and you return {chosen!r}: raise a "
-            "ValueError.",
-        )
 
 
 @exercise(
@@ -346,67 +299,6 @@ def race(function):
 
 
 @exercise(
-    "ex-accelerator",
-    title="Other accelerators",
-    hints=(
-        "ask `is_available` first. The accelerator that you get is a device, and a "
-        "device has a `type`.",
-        'if `torch.accelerator.is_available()` is false, return `("cpu", 1)` right '
-        "away. Otherwise the pair is `current_accelerator().type`, which is a string, "
-        "and `device_count()`.",
-    ),
-    shown="`torch.accelerator` asks for whatever there is, so your code will work on "
-    "kinds of devices that don't exist yet.",
-)
-def accelerator(function):
-    def machine(kind, count):
-        """Let `torch.accelerator` answer as it does on another machine."""
-
-        def current(check_available=False):
-            there = kind and (count or not check_available)
-            return torch.device(kind) if there else None
-
-        return replaced(
-            function,
-            (torch.accelerator, "is_available", lambda: count > 0),
-            (torch.accelerator, "current_accelerator", current),
-            (torch.accelerator, "device_count", lambda: count),
-        )
-
-    for kind, count in [("xpu", 2), ("mps", 1), ("cuda", 0), (None, 0)]:
-        with (
-            machine(kind, count),
-            explain(
-                AttributeError,
-                "Without an accelerator, `current_accelerator()` is None, and None has "
-                "no type.",
-            ),
-        ):
-            found = call(function)
-        require(
-            isinstance(found, (tuple, list)) and len(found) == 2,
-            "Return a pair: the type and the number of devices.",
-        )
-        require(
-            not isinstance(found[0], torch.device),
-            "The first of the pair is a device, not its type as a string.",
-        )
-        require(
-            count > 0 or found[0] != kind,
-            f"On a machine without a GPU, with a PyTorch built for {kind}, you say "
-            f"{kind!r}: PyTorch may be built for a device that isn't there.",
-        )
-        require(
-            count > 0 or tuple(found) == ("cpu", 1),
-            'Where there is no accelerator, the answer is ("cpu", 1).',
-        )
-        require(
-            count == 0 or tuple(found) == (kind, count),
-            f"On a machine with {count} of the kind {kind!r} you say {tuple(found)}.",
-        )
-
-
-@exercise(
     "ex-seconds",
     title="A stopwatch without traps",
     hints=(
@@ -509,10 +401,10 @@ class _NothingToWaitForError(RuntimeError):
     title="Read a report",
     hints=(
         "which of the two notes makes you doubt what the other one says?",
-        "the report may be about another Python than the one that trains. What do you "
-        "put right first, how do you find out whether that was all, and what is left "
-        "to do if it wasn't? Two of the five names don't help at all: read once more "
-        "what PyTorch is built for.",
+        "the report may be about a different Python from the one that trains. What do "
+        "you fix first, how do you find out whether that was all, and what's left to "
+        "do if it wasn't? Two of the five names don't help at all: read once more what "
+        "PyTorch is built for.",
     ),
     shown="First make sure that the report is about the Python that trains, then "
     "believe it.",
@@ -527,11 +419,11 @@ def report(steps):
     )
     require(
         "insist" not in steps,
-        "If you insist on a device that doesn't answer, you get an error, and nothing "
-        "is fixed.",
+        "If you insist on a device that PyTorch can't find, you get an error, and "
+        "nothing is fixed.",
     )
     require("kernel" in steps, "The notebooks still run in another Python.")
-    require("driver" in steps, "The GPU still doesn't answer.")
+    require("driver" in steps, "PyTorch still finds no GPU.")
     require(
         steps.index("kernel") < steps.index("driver"),
         "The doctor examined one Python and the training runs in another: what it says "

@@ -1,5 +1,6 @@
 """Where computation happens, and from which seed (chapter 01)."""
 
+import logging
 import os
 import random
 
@@ -7,6 +8,10 @@ import numpy as np
 import torch
 
 DEFAULT_SEED = 42
+
+# `torch.utils.benchmark` looks for the compiler of CUDA when it's imported. On a
+# computer with that compiler and no GPU, it warns that "No CUDA runtime is found".
+logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
 
 
 def available_devices():

@@ -474,17 +474,17 @@ def test_sizes_in_status_are_about_right():
 def test_missing_or_damaged_embedded_files(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_DATA_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(_sets, "EMBEDDED", tmp_path / "data")
-    with pytest.raises(data.DataError, match=r"beside the package.*install -.* -e \."):
+    with pytest.raises(data.DataError, match=r"next to the package.*install -.* -e \."):
         data.mnist()
     found = states()
     assert found.pop("imagenet_weights") == "not unpacked yet"
     assert set(found.values()) == {"missing"}
     (tmp_path / "data" / "mnist").mkdir(parents=True)
     (tmp_path / "data" / "SHA256SUMS").write_text(f"{'0' * 64}  mnist/mnist.tar.xz\n")
-    with pytest.raises(data.DataError, match="cannot be read; restore it with: git"):
+    with pytest.raises(data.DataError, match="cannot be read; restore .* zip, .*: git"):
         data.mnist()
     (tmp_path / "data" / "mnist" / "mnist.tar.xz").write_bytes(b"")
-    with pytest.raises(data.DataError, match="is damaged; restore it with: git check"):
+    with pytest.raises(data.DataError, match=r"is damaged; restore .* zip, .*: git"):
         data.mnist()
     assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
 
@@ -492,8 +492,8 @@ def test_missing_or_damaged_embedded_files(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"garbage\n", "SHA256SUMS is damaged; restore it with: git"),
-        (b"\xff\xfe\x00", "SHA256SUMS is damaged; restore it with: git"),
+        (b"garbage\n", "SHA256SUMS is damaged; restore .* zip, .*: git"),
+        (b"\xff\xfe\x00", "SHA256SUMS is damaged; restore .* zip, .*: git"),
         (b"0123  mnist/mnist.tar.xz\n", "SHA256SUMS is damaged"),
         (b"", "SHA256SUMS has no line for mnist/mnist.tar.xz; restore"),
     ],

@@ -7,8 +7,7 @@ CASES = {
         mutants=(
             Mutant(
                 "    if available and not built:\n"
-                '        raise ValueError("a build finds no device that it does not '
-                'know")\n',
+                '        raise ValueError("available, but not built")\n',
                 "",
                 "raise a ValueError",
             ),
@@ -56,52 +55,6 @@ def verdict(built: bool, available: bool) -> str:
         return _MEANINGS[bool(built), bool(available)]
     except KeyError as error:
         raise ValueError(f"impossible pair {error}") from error
-""",
-        ),
-    ),
-    "ex-prefer": Case(
-        mutants=(
-            Mutant(
-                "for wish in wishes:\n        if wish in there",
-                "for wish in there:\n        if wish in wishes",
-                "of what's there decides",
-            ),
-            Mutant("in wishes:", "in reversed(wishes):", "a later one overwrites"),
-            Mutant(
-                'raise ValueError(f"none of {wishes} is there, only {there}")',
-                'return "cpu"',
-                "None of the wishes is there",
-            ),
-            Mutant(", only {there}", "", "name both lists"),
-        ),
-        others=(
-            """
-def prefer(wishes, there):
-    found = sorted(set(wishes) & set(there), key=wishes.index)
-    if not found:
-        raise ValueError(", ".join(wishes) + " not among " + ", ".join(there))
-    return found[0]
-""",
-            """
-def prefer(wishes, there):
-    try:
-        return next(wish for wish in wishes if wish in there)
-    except StopIteration:
-        raise ValueError(f"none of {wishes} is among {there}") from None
-""",
-            """
-class NothingThere(ValueError):
-    def __init__(self, wishes, there):
-        asked, known = ", ".join(wishes), ", ".join(there)
-        super().__init__(f"wished for: {asked}; there: {known}")
-
-
-def prefer(wishes: list[str], there: list[str]) -> str:
-    '''Return the first of the wishes that is there.'''
-    common = set(wishes) & set(there)
-    if not common:
-        raise NothingThere(wishes, there)
-    return min(common, key=wishes.index)
 """,
         ),
     ),
@@ -294,59 +247,6 @@ def race(train, names):
 """,
         ),
     ),
-    "ex-accelerator": Case(
-        mutants=(
-            Mutant(
-                "    if not torch.accelerator.is_available():\n"
-                '        return "cpu", 1\n',
-                "",
-                "for a device that isn't there",
-            ),
-            Mutant(
-                "not torch.accelerator.is_available()",
-                "False",
-                "for a device that isn't there",
-            ),
-            Mutant(".type", "", "not its type as a string"),
-            Mutant(
-                "torch.accelerator.device_count()",
-                "torch.cuda.device_count()",
-                "you say",
-            ),
-            Mutant('return "cpu", 1', 'return "cpu", 0', 'the answer is ("cpu", 1)'),
-        ),
-        others=(
-            """
-def accelerator():
-    device = torch.accelerator.current_accelerator(check_available=True)
-    if device is None:
-        return "cpu", 1
-    return str(device).split(":")[0], torch.accelerator.device_count()
-""",
-            """
-from torch.accelerator import current_accelerator, device_count, is_available
-
-
-def accelerator():
-    if is_available():
-        return [current_accelerator().type, device_count()]
-    return ["cpu", 1]
-""",
-            """
-from torch import accelerator as _acc
-
-
-def accelerator() -> tuple[str, int]:
-    '''Return the type of accelerator and how many there are.'''
-    found = _acc.current_accelerator(check_available=True)
-    kind, count = "cpu", 1
-    if found is not None:
-        kind = str(found).partition(":")[0]
-        count = int(_acc.device_count())
-    return (kind, count)
-""",
-        ),
-    ),
     "ex-seconds": Case(
         mutants=(
             Mutant("    synchronize(device)\n    start", "    start", "still running"),
@@ -535,29 +435,6 @@ else:
 assert model(batch.to("meta")).is_meta
 """,
     "Question 4": """
-import torch
-assert torch.backends.mps.is_available() in (True, False)
-
-
-def two_lines(cuda, mps):
-    device = "cuda" if cuda else "cpu"
-    device = "mps" if mps else "cpu"
-    return device
-
-
-assert two_lines(cuda=True, mps=False) == "cpu"
-""",
-    "Question 5": """
 assert 8000 * 8000 == 64_000_000
-""",
-    "Question 7": """
-import torch
-assert hasattr(torch.version, "hip")
-try:
-    torch.device("gpu")
-except RuntimeError as error:
-    assert "cuda" in str(error)
-else:
-    raise AssertionError
 """,
 }

@@ -437,9 +437,9 @@ def _checksums():
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise DataError(
-            f"the embedded data sets are not in {_sets.EMBEDDED}, beside the package; "
-            "install the course from a clone of its repository: "
-            "pip install --no-deps -e ."
+            f"the embedded data sets are not in {_sets.EMBEDDED}, next to the package; "
+            "open a terminal in the course's folder, first-tensor, and install it from "
+            "there: pip install --no-deps -e ."
         ) from error
     except ValueError:
         lines = ["no text"]
@@ -459,7 +459,11 @@ def _checksum(source):
 
 
 def _restore(source):
-    return f"restore it with: git checkout -- data/{source}"
+    # Most readers have the course from its zip, and no Git.
+    return (
+        f"restore data/{source} from the course's zip, or in a clone with: "
+        f"git checkout -- data/{source}"
+    )
 
 
 def _embedded(source):
