@@ -48,8 +48,8 @@ def _trajectory(x, y, loss_fn, lr, epochs, momentum=0.0):
         "`round(validation * len(X))`. The test set is everything from there on, "
         "`X[second:]`. Return features, labels, features, labels, features, labels.",
     ),
-    shown="Three sets share no row and lose none, and each label stayed with its "
-    "features.",
+    shown="Each row is in exactly one of the three sets, and each label is still "
+    "with its features.",
 )
 def three_sets(three_way_split):
     percents = [(60, 20), (29, 28), (57, 14)]
@@ -111,7 +111,7 @@ def three_sets(three_way_split):
         "epochs=1000)`.",
     ),
     shown="From three different starts, all three models end close to 0.7 and 0.3: "
-    "the data decides where, not the start.",
+    "the data decides where, and the start hardly matters.",
 )
 def no_seed(starts, finishes):
     if starts == finishes == []:
@@ -450,8 +450,8 @@ def _at(parameters, x):
         "`backward`, `step`. And a model is saved as `my_model.state_dict()`, and "
         "loaded into a *new* `nn.Linear` with `load_state_dict(torch.load(…))`.",
     ),
-    shown="Your line falls as it should, and the second model has the same numbers in "
-    "its own memory.",
+    shown="Your line falls as it should, and the loaded model has the same numbers in "
+    "memory of its own.",
 )
 def from_memory(my_model, my_loaded_model):
     for model in (my_model, my_loaded_model):
