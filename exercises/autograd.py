@@ -26,7 +26,9 @@ def _by_hand(name):
     """Refuse the answer if a loss or autograd of PyTorch works for it in the block."""
 
     def refuse(*_, **__):
-        require(False, f"`{name}` lets autograd work out the derivative: write it.")
+        require(
+            False, f"`{name}` lets autograd work out the derivative: write it yourself."
+        )
 
     with (
         mock.patch.object(torch.autograd, "backward", refuse),
@@ -233,7 +235,7 @@ def mse(loss_of, gradient_of):
                 require(not _close(loss, wrong), misconception)
         require(
             torch.as_tensor(loss).numel() == 1,
-            "`mse` returns one square for each point; the loss is their mean.",
+            "`mse` returns one square per point; the loss is their mean.",
         )
         require(
             _close(torch.as_tensor(loss).reshape(()), error.square().mean()),
@@ -320,8 +322,8 @@ def numerical(numerical_gradient):
         # From x - h to x + h, or a distance of h in all: both are central.
         require(
             any(_close(coarse, exact + part**2, 1e-6) for part in (0.1, 0.05)),
-            "With h=0.1 the result isn't the central difference over that distance: "
-            "is `h` used?",
+            "With h=0.1 the result isn't the central difference for that h: do you use "
+            "`h`?",
         )
 
 
@@ -389,7 +391,7 @@ def decay(optimizer_class):
         )
         require(
             not _close(moved, 0.1 * (gradient + 0.2)),
-            "The decay is the same for all parameters: it has to be in proportion to "
+            "The decay is the same for all parameters: it has to be proportional to "
             "the parameter.",
         )
         require(
@@ -402,10 +404,10 @@ def decay(optimizer_class):
     "ex-limit",
     title="The largest learning rate",
     hints=(
-        "halve the interval between 0.1 and 0.2 again and again. Does the path end "
-        "nearer to (2, 0) than it began?",
+        "halve the interval between 0.1 and 0.2 again and again. Does the path of the "
+        "rate in the middle end nearer to (2, 0) than it began?",
         "`descent_path(rate, steps=400)` returns all positions. Subtract the goal, and "
-        "compare the `norm()` of the last with that of an early one, say number 1. If "
+        "compare the `norm()` of the last with that of the first. If "
         "the path got nearer, the middle becomes the new lower end of your interval, "
         "and otherwise the new upper end. Go on until the interval is shorter than "
         "0.0005.",
@@ -427,12 +429,12 @@ def limit(largest_rate):
     rate = float(largest_rate)
     require(
         not abs(rate * torch.linalg.eigvalsh(second).max() - 1) < 1e-2,
-        "At this rate a step lands on the floor of the valley, 1 / λ. It may "
-        "overshoot, as long as it lands lower than it began.",
+        "At this rate a step lands right on the floor of the valley. It may be "
+        "larger and overshoot, as long as it lands lower than it began.",
     )
     require(
         0 < rate < 1 and not flies_apart(rate - 1e-3),
-        f"{rate:.4g} is too large: a smaller rate flies apart already.",
+        f"{rate:.4g} is too large: descent flies apart at a smaller rate already.",
     )
     require(
         flies_apart(rate + 1e-3),
@@ -445,7 +447,7 @@ def limit(largest_rate):
     "ex-freeze",
     title="Freeze the convolutions",
     hints=(
-        "freeze first, keep a copy of the parameters, take the step, then compare.",
+        "freeze first, clone the parameters, take the step, then compare.",
         "`net.state_dict()` gives you names and tensors, but the tensors themselves, "
         "which the step changes. So take a `copy.deepcopy` of it before the step, and "
         "afterwards collect the names for which `torch.equal` says no. "
@@ -495,7 +497,7 @@ def freeze(train_head, network):
     )
     require(
         set(names) == changed,
-        "Your set isn't that of the names of the parameters that have changed.",
+        "Your set doesn't hold the names of the parameters that have changed.",
     )
 
 
@@ -550,7 +552,7 @@ def tiny_autograd(value):
         lambda a, b, c: (a + b) * c,
         3,
         "In `(a + b) * c` a value far back gets a wrong gradient: begin at the result, "
-        "and treat each value before its inputs.",
+        "and visit each value before its inputs.",
     )
     compare(
         lambda a, b: a * a + b,
@@ -567,8 +569,8 @@ def tiny_autograd(value):
     compare(
         diamond,
         2,
-        "A value passes its gradient on more than once, or before it is complete: "
-        "visit each once, and all its results before it.",
+        "A value passes its gradient on more than once, or before it's complete: "
+        "visit each once, after all the results that it went into.",
     )
 
     class Counted(float):
@@ -592,7 +594,7 @@ def tiny_autograd(value):
 
     require(
         products(10) <= 8 * products(5),
-        "The gradients are right, and a value passes on every contribution by itself: "
+        "The gradients are right, but a value passes on each contribution separately: "
         "if ten values are each the square of the one before, the first is visited "
         "1,024 times. Let a value wait until its gradient is complete, and pass it on "
         "once.",

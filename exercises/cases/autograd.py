@@ -166,7 +166,7 @@ def mse_gradient(predicted: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
             Mutant("(2 * h)", "h", "twice as large"),
             Mutant("torch.eye(len(x),", "torch.ones(len(x), len(x),", "at once"),
             Mutant("f(x + m)", "f(x.add_(m))", "`x` has changed"),
-            Mutant("h * torch.eye", "1e-5 * torch.eye", "is `h` used"),
+            Mutant("h * torch.eye", "1e-5 * torch.eye", "do you use"),
         ),
         others=(
             """
@@ -206,7 +206,7 @@ def numerical_gradient(f, x, h=1e-5):
         mutants=(
             Mutant("grad + self", "grad - self", "wrong sign"),
             Mutant(" + self.weight_decay * parameter", "", "no decay"),
-            Mutant("weight_decay * parameter\n", "weight_decay\n", "in proportion"),
+            Mutant("weight_decay * parameter\n", "weight_decay\n", "proportional"),
             Mutant(
                 "self.lr * gradient",
                 "self.lr * parameter.grad + self.weight_decay * parameter",
@@ -269,7 +269,9 @@ class SGDWithDecay(SGD):
     ),
     "ex-limit": Case(
         mutants=(
-            Mutant("largest_rate = low", "largest_rate = low / 2", "1 / λ"),
+            Mutant(
+                "largest_rate = low", "largest_rate = low / 2", "right on the floor"
+            ),
             Mutant("largest_rate = low", "largest_rate = 0.2", "is too large"),
             Mutant("last.norm() < first", "last.norm() > first", "is too small"),
             Mutant("> 1e-4", "> 0.03", "is too small"),
@@ -318,10 +320,10 @@ largest_rate = _thousandths / 1000
             Mutant(
                 """    net.conv1.requires_grad_(False)
     net.conv2.requires_grad_(False)
-    before = copy.deepcopy(net.state_dict())
+    before = copy.deepcopy(net.state_dict())  # all tensors, by name
     trainable = [p for p in net.parameters() if p.requires_grad]
 """,
-                """    before = copy.deepcopy(net.state_dict())
+                """    before = copy.deepcopy(net.state_dict())  # all tensors, by name
     trainable = list(net.parameters())[4:]
 """,
                 "still computes gradients",
@@ -392,7 +394,7 @@ def train_head(net: nn.Module, image: torch.Tensor, target: torch.Tensor) -> set
     ),
     "ex-tiny-autograd": Case(
         mutants=(
-            Mutant("parent.grad += ", "parent.grad = ", "only one of its"),
+            Mutant("source.grad += ", "source.grad = ", "only one of its"),
             Mutant(
                 "((self, other.data), (other, self.data))",
                 "((self, self.data), (other, other.data))",
@@ -402,24 +404,24 @@ def train_head(net: nn.Module, image: torch.Tensor, target: torch.Tensor) -> set
             Mutant("self.grad = 1.0\n", "self.grad = 0.0\n", "starts with 1"),
             Mutant("if value not in order", "if True", "visit each once"),
             Mutant(
-                """        order = []  # parents before children
+                """        order = []  # inputs before results
 
         def visit(value):
             if value not in order:
-                for parent, _ in value.parents:
-                    visit(parent)
+                for source, _ in value.inputs:
+                    visit(source)
                 order.append(value)
 
         visit(self)
         self.grad = 1.0
         for value in reversed(order):
-            for parent, derivative in value.parents:
-                parent.grad += derivative * value.grad
+            for source, derivative in value.inputs:
+                source.grad += derivative * value.grad
 """,
                 """        def visit(value, share):
             value.grad += share
-            for parent, derivative in value.parents:
-                visit(parent, derivative * share)
+            for source, derivative in value.inputs:
+                visit(source, derivative * share)
 
         visit(self, 1.0)
 """,
