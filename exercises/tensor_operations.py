@@ -54,7 +54,7 @@ def shapes(answers):
     for name, (result, reason) in true.items():
         with explain(TypeError, f"`{name}` isn't a shape: write it as a tuple."):
             shape = tuple(answers[name])
-        require(shape == result.shape, f"`{name}` has another shape: {reason}")
+        require(shape == result.shape, f"`{name}` has a different shape: {reason}")
 
 
 @exercise(
@@ -231,7 +231,7 @@ def pictures(to_model_input):
         require(
             not torch.allclose(ready, scrambled),
             "The shape is right, but the images are scrambled: `reshape` keeps the "
-            "order in memory, where a pixel's red, green and blue are neighbours.",
+            "order of reading, where a pixel's red, green and blue are neighbours.",
         )
         require(
             torch.allclose(ready, expected / 255, atol=1e-6),
@@ -304,7 +304,7 @@ def memory(shares_memory, shared):
         "x.T.reshape(3, 4)": "no regular steps through the memory of `x` give "
         "these rows of four, so `reshape` has to copy.",
         "x.to(torch.int64)": "`x` has this dtype already, so `to` returns `x` itself.",
-        "x.float()": "numbers of another dtype need memory of their own.",
+        "x.float()": "numbers of a different dtype need memory of their own.",
         "x[[0, 1]]": "a list can name any positions, so the entries are copied.",
         "x[x > 3]": "the entries behind a mask can be anywhere, so they are copied.",
     }

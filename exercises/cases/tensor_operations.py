@@ -312,36 +312,29 @@ def nearest(points, centroids):
 FACTS = {
     "Question 1": """
 import torch
-table = torch.zeros(2, 3)
-assert table.sum(dim=0).shape == (3,)
-assert table.sum(dim=1).shape == (2,)
-assert table.sum(dim=0, keepdim=True).shape == (1, 3)
-""",
-    "Question 2": """
-import torch
 layer = torch.nn.Linear(10, 3)
 assert layer.weight.shape == (3, 10)
 assert layer(torch.rand(32, 10)).shape == (32, 3)
 """,
-    "Question 3": """
+    "Question 2": """
 import torch
 difference = torch.zeros(32, 1) - torch.zeros(32)
 assert difference.numel() == 1024
 """,
-    "Question 4": """
+    "Question 3": """
 import torch
 tensors = [torch.zeros(4, 6)] * 5
 assert torch.stack(tensors, dim=1).shape == (4, 5, 6)
 assert torch.stack(tensors, dim=0).shape == (5, 4, 6)
 assert torch.cat(tensors, dim=1).shape == (4, 30)
 """,
-    "Question 5": """
+    "Question 4": """
 import torch
 grid = torch.arange(6).reshape(2, 3)
 assert grid.reshape(3, 2).data_ptr() == grid.data_ptr()
 assert grid.T.reshape(2, 3).data_ptr() != grid.data_ptr()
 """,
-    "Question 6": """
+    "Question 5": """
 import warnings
 import torch
 image = torch.rand(200, 300, 3)
