@@ -5,6 +5,7 @@ chapter may hold, with a repository named.
 """
 
 import shutil
+import uuid
 from functools import cache
 from io import BytesIO
 from pathlib import Path
