@@ -155,6 +155,12 @@ def test_no_noise_on_stderr(code):
     assert not noisy
 
 
+def test_a_seed_is_set_and_not_shown(code):
+    # `seed_everything` returns the seed, which a reader would wonder about.
+    shown = [cell.id for cell in code if cell.source.endswith("\nseed_everything()")]
+    assert not shown
+
+
 def test_figures_have_alt_text(code):
     mute = [
         cell.id
