@@ -55,6 +55,9 @@ async () => {
   delete document.documentElement.dataset.bySection; // the whole page at once
   for (const image of document.images) image.loading = "eager";
   await Promise.all([...document.images].map((image) => image.decode().catch(() => 0)));
+  await document.fonts.ready;
+  // Page.js hears of what is laid out now with a frame, and of fonts with the next.
+  for (let i = 0; i < 3; i++) await new Promise((next) => requestAnimationFrame(next));
   const page = document.documentElement;
   if (page.scrollWidth > window.innerWidth)
     problems.push(`page is ${page.scrollWidth} px wide, window ${window.innerWidth}`);
@@ -337,7 +340,6 @@ def visit(context, address):
     for event, listener in listeners.items():
         page.on(event, listener)
     page.goto(address)
-    page.evaluate("document.fonts.ready")
     problems += page.evaluate(INSPECT)
     for event, listener in listeners.items():
         page.remove_listener(event, listener)
