@@ -8,6 +8,7 @@ import shutil
 import sys
 import sysconfig
 import tempfile
+import textwrap
 import warnings
 from importlib import metadata
 from pathlib import Path
@@ -319,7 +320,15 @@ def main():
     """Print the report; the exit status is 1 if the course cannot run."""
     findings = diagnose()
     for state, subject, text, advice in findings:
-        print(f"[{state}] {subject}: {text}")
+        # A page or a phone cuts long lines off. Paths and versions stay in one piece.
+        print(
+            textwrap.fill(
+                f"[{state}] {subject}: {text}",
+                subsequent_indent="    ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        )
         if advice:
             print(f"    What to do: {advice}")
     problems = sum(finding.state == PROBLEM for finding in findings)

@@ -146,6 +146,24 @@ def test_course_that_is_not_installed_is_named_once(monkeypatch):
     assert finding.text == "no-such-course is not installed"
 
 
+def test_lines_of_the_report_fit_a_page(monkeypatch, capsys):
+    long = ", ".join(f"no-such-package {i}.0" for i in range(40))
+    place = "/" + "long-folder/" * 20
+    monkeypatch.setattr(
+        doctor,
+        "diagnose",
+        lambda: [
+            doctor.Finding(OK, "packages", long),
+            doctor.Finding(OK, "data", f"in {place}"),
+        ],
+    )
+    assert doctor.main() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(len(line) for line in lines if place not in line) <= 78
+    assert " ".join(line.strip() for line in lines).count("no-such-package") == 40
+    assert any(line.strip() == place for line in lines)
+
+
 def test_missing_and_old_packages():
     findings = states(
         doctor.check_packages(
