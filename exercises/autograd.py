@@ -278,8 +278,8 @@ def mse(loss_of, gradient_of):
         "dtype=x.dtype)` are all of these. Write `x + move`, not `+=`, so that `x` "
         "stays as it was, and collect the results with `torch.stack`.",
     ),
-    shown="Two evaluations per component are enough to check any gradient; PyTorch's "
-    "own checker is `torch.autograd.gradcheck`.",
+    shown="Two evaluations per component are enough to check a gradient, wherever the "
+    "function is smooth; PyTorch's own checker is `torch.autograd.gradcheck`.",
 )
 def numerical(numerical_gradient):
     def cubes(x):
@@ -412,7 +412,8 @@ def decay(optimizer_class):
         "and otherwise the new upper end. Go on until the interval is shorter than "
         "0.0005.",
     ),
-    shown="The steepest direction sets the limit, 2 divided by the largest eigenvalue.",
+    shown="The direction in which the slope changes fastest sets the limit: 2 divided "
+    "by the largest eigenvalue of the Hessian, the matrix of second derivatives.",
 )
 def limit(largest_rate):
     x = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
@@ -453,8 +454,7 @@ def limit(largest_rate):
         "afterwards collect the names for which `torch.equal` says no. "
         "`net.conv1.requires_grad_(False)` freezes a whole layer.",
     ),
-    shown="A frozen layer gets no gradient, so the backward pass ends where the frozen "
-    "part begins.",
+    shown="Nothing before `fc1` needs a gradient now, so the backward pass ends there.",
 )
 def freeze(train_head, network):
     net = network()
