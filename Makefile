@@ -21,7 +21,7 @@ VALIDATE = $(BIN)/pytest --nbval -n $(WORKERS) --dist loadfile --no-loadscope-re
 LANE = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n 2 --dist worksteal --random-order-bucket=global
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab test changed offline fresh status threads seeds twice alone plain pseudo jupyterlab accelerator versions execute times lint format gettext release requirements clean
+.PHONY: help book serve lab test changed offline fresh status threads seeds real twice alone plain pseudo jupyterlab accelerator versions execute times lint format gettext release requirements clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -71,6 +71,9 @@ threads: $(INSTALLED)  ## re-run every chapter with two threads, outputs compare
 
 seeds: $(INSTALLED)  ## every chapter from other seeds, asserts unchanged; SEEDS="1 2 3"
 	SEEDS="$(SEEDS)" $(LANE) tests/lanes/seeds.py
+
+real: $(INSTALLED)  ## chapters on the real data that are on this machine, asserts unchanged
+	$(LANE) -rs tests/lanes/real.py
 
 twice: $(INSTALLED)  ## every cell twice, every section again after the next
 	$(LANE) tests/lanes/twice.py
