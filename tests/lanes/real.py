@@ -1,4 +1,4 @@
-"""Notebooks on the real data sets that are on this machine, asserts only: ``make real``.
+"""Notebooks on the real data sets of this machine, asserts only: ``make real``.
 
 Nothing is downloaded here. Run a chapter with ``COURSE_DATA=full`` once, and the sets
 that it uses are at hand from then on.
