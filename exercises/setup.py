@@ -432,5 +432,6 @@ def report(steps):
     )
     require(
         "doctor" in steps[steps.index("kernel") : steps.index("driver")],
-        "Between the two, ask the doctor again: the note about CUDA may be gone.",
+        "Between the two, ask the doctor again, in a notebook: only then is the note "
+        "about CUDA about the Python that trains.",
     )
