@@ -22,8 +22,8 @@ from .behaviour import made, number_of, operators, tensor_of
         "`[batch_size] * full`. Add the rest to it only if there is one and "
         "`drop_last` is false: a batch of 0 samples doesn't exist.",
     ),
-    shown="All batches are full but perhaps the last, and `drop_last` drops that one "
-    "only if it is not full.",
+    shown="All batches are full, except perhaps the last one, and `drop_last` drops it "
+    "only if it isn't full.",
 )
 def batches(batch_sizes):
     cases = [(64, 32), (31, 32), (70, 32)]
@@ -35,20 +35,20 @@ def batches(batch_sizes):
                 found = call(batch_sizes, n, size, drop_last=drop_last)
             require(
                 not loaders,
-                "You made a loader. That is how to check the answer; compute the sizes "
-                "from `n` and `batch_size`.",
+                "You made a loader. That's a good way to check the answer; here, "
+                "compute the sizes from `n` and `batch_size`.",
             )
             require(
                 isinstance(found, (list, tuple)),
-                "The result is not a list with one number for each batch.",
+                "The result isn't a list with one number for each batch.",
             )
             found = list(found)
             expected = [size] * full + ([rest] if rest and not drop_last else [])
             asked = f"For {n} samples in batches of {size}, drop_last={drop_last}"
             require(
                 0 not in found,
-                f"{asked}, there is a batch without a sample: nothing is left over, so "
-                "no further batch comes.",
+                f"{asked}, there's a batch without a sample: nothing is left over, so "
+                "there are no more batches.",
             )
             require(
                 found == expected or not drop_last or sum(found) <= full * size,
@@ -56,12 +56,12 @@ def batches(batch_sizes):
             )
             require(
                 found == expected or not drop_last or rest,
-                f"{asked}, a full batch is dropped: `drop_last` is about an incomplete "
-                "one.",
+                f"{asked}, a full batch is dropped, and `drop_last` only drops an "
+                "incomplete one.",
             )
             require(
                 found == expected or sum(found) >= sum(expected),
-                f"{asked}, {n - sum(found)} samples are in no batch.",
+                f"{asked}, {n - sum(found)} samples aren't in any batch.",
             )
             require(
                 found == expected, f"{asked}, the sizes are not {found[:3]} and so on."
@@ -78,8 +78,8 @@ def batches(batch_sizes):
         "100)` is 28. Add them up over `zip(sizes, accuracies)`, divide by "
         "`sum(sizes)`, and return the share first.",
     ),
-    shown="Counting right samples weights each batch by its size, and a count is a "
-    "whole number whatever floating point makes of a product.",
+    shown="If you count the right samples, each batch weighs as much as its size, and "
+    "the count is a whole number, whatever floating point makes of a product.",
 )
 def which_mean(overall):
     for trial in range(8):
@@ -91,16 +91,16 @@ def which_mean(overall):
         right += [sizes[-1]]
         scores = [hits / size for hits, size in zip(right, sizes, strict=True)]
         found = call(overall, list(sizes), list(scores))
-        with explain(TypeError, "The result is not a pair: the accuracy, the count."):
+        with explain(TypeError, "The result isn't a pair, the accuracy and the count."):
             pair = list(found)
-        require(len(pair) == 2, "The result is not a pair: the accuracy, the count.")
+        require(len(pair) == 2, "The result isn't a pair, the accuracy and the count.")
         score, count = (number_of(one, "A number of the pair") for one in pair)
         asked = f"For {len(sizes)} batches, the last of {sizes[-1]} samples"
         expected = sum(right) / sum(sizes)
         require(
             abs(score - sum(scores) / len(scores)) > 1e-6,
-            f"{asked}, this is the mean of the batches: a sample of the last one "
-            "counts more than the others. Weight each batch by its size.",
+            f"{asked}, this is the mean of the batches, in which a sample of the "
+            "last one counts more than the others. Weight each batch by its size.",
         )
         require(
             abs(score - sum(right)) > 1e-6,
@@ -109,7 +109,7 @@ def which_mean(overall):
         )
         require(
             abs(score - 100 * expected) > 1e-4,
-            f"{asked}, the accuracy is in per cent; give the share, from 0 to 1.",
+            f"{asked}, the accuracy is in per cent; return the share, from 0 to 1.",
         )
         require(
             count
@@ -134,16 +134,15 @@ def which_mean(overall):
     hints=(
         "look at the rows of the legs. What is bright there, what is dark, and what is "
         "to the left and right of them? Combine conditions with `&`.",
-        "take the lower half, such as `pictures[:, 0, 16:26]`, and look at the columns "
+        "take the lower half, such as `images[:, 0, 16:26]`, and look at the columns "
         "of the left leg (about 7 to 11), of the gap (12 to 15), of the right leg (16 "
         "to 20), and at the outermost four on each side. Legs aren't in the same place "
-        "in every picture, so in each row take the brightest pixel of a leg, "
+        "in every image, so in each row take the brightest pixel of a leg, "
         "`amax(dim=2)`, and the darkest of the gap, `amin(dim=2)`, before you average "
         "over the rows. And put round brackets around each comparison, as `&` binds "
         "more tightly than `>`.",
     ),
-    shown="For the class that stands out, a rule works, and it is a rule for one class "
-    "of ten.",
+    shown="For the class that stands out, a rule works, and that's one class of ten.",
 )
 def rule(is_trouser, train_data):
     picks = torch.randperm(len(train_data.data))[:5000]
@@ -152,8 +151,8 @@ def rule(is_trouser, train_data):
     found = tensor_of(call(is_trouser, pictures), "The result")
     require(
         found.shape == truth.shape,
-        f"For {len(truth)} pictures the result has the shape {tuple(found.shape)}; "
-        "one answer per picture is a shape of (N,).",
+        f"For {len(truth)} images the result has the shape {tuple(found.shape)}; "
+        "one answer per image is a shape of (N,).",
     )
     require(
         found.dtype == torch.bool,
@@ -163,13 +162,14 @@ def rule(is_trouser, train_data):
     alone = tensor_of(call(is_trouser, pictures[truth]), "The result")
     require(
         torch.equal(alone, found[truth]),
-        "The answer for a picture depends on the other pictures of the batch. Take "
-        "means along the axes of the pixels, never along the first one.",
+        "The answer for an image depends on the other images of the batch. Take "
+        "means along the axes of the pixels, not along the first one.",
     )
     hits = (found & truth).sum().item()
     recall, finds = hits / truth.sum().item(), found.sum().item()
     require(
-        finds, "The rule recognises no picture at all: are the thresholds too strict?"
+        finds,
+        "The rule doesn't recognise a single image: are the thresholds too strict?",
     )
     require(
         recall >= 0.8,
@@ -181,7 +181,7 @@ def rule(is_trouser, train_data):
     require(
         hits / finds >= 0.8,
         f"Only {hits / finds:.0%} of its finds are trousers; most of the others are of "
-        f"the class {taken!r}. What has it that trousers have not?",
+        f"the class {taken!r}. What do they have that trousers don't?",
     )
 
 
@@ -207,7 +207,7 @@ def _mistaken_losses(logits, targets):
         ),
         (
             -columns[rows, targets].mean(),
-            "The softmax runs along the samples (`dim=0`), so that pictures "
+            "The softmax runs along the samples (`dim=0`), so that images "
             "compete with each other.",
         ),
         (
@@ -281,13 +281,13 @@ def cross_entropy(cross_entropy, nll_wants, smoothed_reaches_zero):
     require(nll_wants in choices, f"`nll_wants` is one of {', '.join(choices)}.")
     require(
         nll_wants != "logits",
-        "Give `nn.NLLLoss` logits, and it does not compute a cross-entropy: it "
+        "Give `nn.NLLLoss` logits, and it doesn't compute a cross-entropy, because it "
         "contains no softmax. Compare the numbers.",
     )
     require(
         nll_wants != "probabilities",
-        "The L's of `nn.NLLLoss` stand for log-likelihood, but it takes no logarithm: "
-        "with probabilities the loss is negative. Compare the numbers.",
+        "The name `nn.NLLLoss` speaks of a log-likelihood, but it doesn't take the "
+        "logarithm: with probabilities, the loss is negative. Compare the numbers.",
     )
     require(
         smoothed_reaches_zero in (True, False),
@@ -328,11 +328,11 @@ def silent(silent_classes):
         logits += random.choice([-40, 0, 40])
         expected = sorted(gone)
         found = call(silent_classes, logits)
-        with explain(TypeError, "The result is not a list of whole numbers."):
+        with explain(TypeError, "The result isn't a list of whole numbers."):
             found = list(found)
         with explain(
             (TypeError, RuntimeError, ValueError),
-            "The result is not a list of whole numbers: one index for each class.",
+            "The result isn't a list of whole numbers: one index for each class.",
         ):
             found = [operator.index(one) for one in found]
         asked = f"For {classes} classes, of which {expected or 'none'} are silent"
@@ -359,8 +359,8 @@ def silent(silent_classes):
         )
         require(
             found == expected,
-            f"{asked}, the result is {found}. A class is silent if it is the largest "
-            "logit of no sample, whatever the sign of its logits.",
+            f"{asked}, the result is {found}. A class is silent if its logit isn't "
+            "the largest one for any sample, whatever the sign of its logits.",
         )
 
 
@@ -402,7 +402,7 @@ def _in_order(pictures, labels, size):
         "and its `len` is the number of steps. For the loss you need a *second* "
         "loader, one that leaves nothing out. `test_step` returns the loss first.",
     ),
-    shown="Larger batches are fewer steps of the same length. A fair comparison gives "
+    shown="Larger batches mean fewer steps of the same length. A fair comparison gives "
     "each size a learning rate of its own.",
 )
 def batch_size(train_with):
@@ -412,9 +412,9 @@ def batch_size(train_with):
         dataset = TensorDataset(picture.repeat(n, 1, 1, 1), label.repeat(n))
         torch.manual_seed(random.randint(10**7, 10**8))
         found = call(train_with, dataset, size)
-        with explain(TypeError, "The result is not a pair: the steps, the loss."):
+        with explain(TypeError, "The result isn't a pair, the steps and the loss."):
             pair = list(found)
-        require(len(pair) == 2, "The result is not a pair: the steps, the loss.")
+        require(len(pair) == 2, "The result isn't a pair, the steps and the loss.")
         steps, loss = (number_of(value, "A number of the pair") for value in pair)
         require(
             steps != -(-n // size) or n % size == 0,
@@ -428,7 +428,7 @@ def batch_size(train_with):
         losses = _one_epoch(picture, label, n // size)
         if abs(loss - losses[-1]) < 1e-3:
             continue
-        with explain((TypeError, ValueError), "The result is not a pair of numbers."):
+        with explain((TypeError, ValueError), "The result isn't a pair of numbers."):
             again = float(list(call(train_with, dataset, size))[1])
         require(
             abs(loss - again) < 1e-3,
@@ -443,7 +443,7 @@ def batch_size(train_with):
         require(
             abs(loss - losses[0]) > 1e-3,
             "This is the loss of the untrained model: is `optimizer.step()` called, "
-            "and has the optimizer the parameters of this model?",
+            "and does the optimizer have the parameters of this model?",
         )
         piled = _one_epoch(picture, label, n // size, zero_grad=False)
         require(
@@ -463,6 +463,6 @@ def batch_size(train_with):
     _, loss = call(train_with, TensorDataset(pictures.clone(), labels.clone()), 10)
     require(
         abs(number_of(loss, "A number of the pair") - expected) > 1e-3,
-        "The batches come in the order of the dataset: shuffle them, or each is of "
-        "one class if the dataset is sorted.",
+        "The batches come in the order of the dataset. Shuffle them; otherwise, if the "
+        "dataset is sorted, each of them holds a single class.",
     )

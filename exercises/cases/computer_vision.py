@@ -22,11 +22,11 @@ CASES = {
                 "    return sizes[:-1] if drop_last else sizes",
                 "a full batch is dropped",
             ),
-            Mutant("[rest] if rest and not drop_last else []", "[]", "in no batch"),
+            Mutant("[rest] if rest and not drop_last else []", "[]", "in any batch"),
             Mutant(
                 "[batch_size] * full + ([rest] if rest and not drop_last else [])",
                 "full + bool(rest and not drop_last)",
-                "not a list",
+                "a list with one",
             ),
             Mutant(
                 "    full, rest = divmod(n, batch_size)\n"
@@ -92,7 +92,11 @@ assert batch_sizes(70, 32) == [len(batch) for batch in loader]
                 "right / (sizes[0] * len(sizes)), right",
                 "the accuracy is",
             ),
-            Mutant("right / sum(sizes), right", "right / sum(sizes)", "not a pair"),
+            Mutant(
+                "right / sum(sizes), right",
+                "right / sum(sizes)",
+                "a pair, the accuracy",
+            ),
         ),
         others=(
             """
@@ -124,15 +128,13 @@ def overall(sizes, accuracies):
         mutants=(
             Mutant(" & (gap < 0.1)", "", "of its finds are trousers"),
             Mutant("> 0.3", "> 0.7", "of the trousers. Print"),
-            Mutant("(left > 0.3)", "(left > left.mean())", "other pictures of"),
+            Mutant("(left > 0.3)", "(left > left.mean())", "other images of"),
             Mutant(
                 "return (left > 0.3) & (right > 0.3) & (gap < 0.1) & (beside < 0.05)",
                 "return ((left > 0.3) & (right > 0.3) & (gap < 0.1)).float()",
                 "becomes boolean",
             ),
-            Mutant(
-                "dim=(1, 2))", "dim=(1, 2), keepdim=True)", "one answer per picture"
-            ),
+            Mutant("dim=(1, 2))", "dim=(1, 2), keepdim=True)", "one answer per image"),
         ),
         others=(
             """
@@ -189,7 +191,7 @@ def is_trouser(pictures):
             Mutant("log_softmax(dim=1)", "softmax(dim=1)", "logarithm is missing"),
             Mutant("= logits.log", "= logits.softmax(dim=1).log", "applied twice"),
             Mutant('"log-probabilities"', '"logits"', "contains no softmax"),
-            Mutant('"log-probabilities"', '"probabilities"', "takes no logarithm"),
+            Mutant('"log-probabilities"', '"probabilities"', "take the logarithm"),
             Mutant("zero = False", "zero = True", "being sure is punished"),
             Mutant(
                 "    log_probabilities = logits.log_softmax(dim=1)\n"
@@ -306,7 +308,7 @@ def silent_classes(logits):
             Mutant(
                 "return len(loader), loss", "return len(dataset), loss", "steps, not"
             ),
-            Mutant(", shuffle=True", "", "shuffle them"),
+            Mutant(", shuffle=True", "", "Shuffle them"),
         ),
         others=(
             """
