@@ -1,15 +1,17 @@
 """The built course, a server and a browser, for every test that looks at the site."""
 
+import gc
 import os
 import re
 import shutil
 import subprocess
 import sys
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from filelock import FileLock
@@ -31,6 +33,15 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("course")
+
+
+def pytest_collection_finish():
+    """Spare the garbage collector what is imported by now, a million objects of torch.
+
+    That stays until the end, and to go through it again and again takes a while.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -117,8 +128,12 @@ def skip_without_browser(reason):
 
 @pytest.fixture(scope="session")
 def browser():
-    """Start Chromium once: the system's, else the one that Playwright installed."""
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    """Start Chromium once: the system's, else the one that Playwright installed.
+
+    The one without windows opens a page in half the time.
+    """
+    names = ("chromium-headless-shell", "chromium", "chromium-browser")
+    names += ("google-chrome", "chrome")
     found = next(filter(None, map(shutil.which, names)), None)
     # Playwright drives it with a Node of its own, which may lack a library here.
     node, _ = compute_driver_executable()
@@ -151,12 +166,53 @@ def browser():
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def idle(browser):
+    """Keep the browsing contexts that no test uses, by their options."""
+    return defaultdict(list)
+
+
 @pytest.fixture
-def page(browser):
+def new_context(browser, idle):
+    """Return a function that gives a browsing context, with nothing remembered.
+
+    It takes the options of Playwright's `new_context`. After the test the context is
+    emptied and kept for the next one. An empty tab in it stays open: Chromium takes
+    longer to open a first tab than to show a page.
+    """
+    used = []
+
+    def new_context(**options):
+        others = idle[repr(sorted(options.items()))]
+        if others:
+            context, devtools, origins = others.pop()
+        else:
+            context, origins = browser.new_context(**options), set()
+            devtools = context.new_cdp_session(context.new_page())
+
+            def note(frame):
+                scheme, host, *_ = urlsplit(frame.url)
+                origins.add(f"{scheme}://{host}")
+
+            context.on("page", lambda page: page.on("framenavigated", note))
+        used.append((others, context, devtools, origins))
+        return context
+
+    yield new_context
+    for others, context, devtools, origins in used:
+        for page in context.pages[1:]:
+            page.close()
+        while origins:
+            asked = {"origin": origins.pop(), "storageTypes": "all"}
+            devtools.send("Storage.clearDataForOrigin", asked)
+        context.clear_permissions()
+        others.append((context, devtools, origins))
+
+
+@pytest.fixture
+def page(new_context):
     """Return a page of a context of its own, with nothing remembered."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    yield context.new_page()
-    context.close()
+    return new_context(viewport={"width": 1280, "height": 800}).new_page()
 
 
 @pytest.fixture(scope="session")

@@ -128,15 +128,14 @@ def search(browser, serve, site):
     context.close()
 
 
-def test_titles_of_hits_are_text_not_markup(browser, serve, site):
+def test_titles_of_hits_are_text_not_markup(new_context, serve, site):
     heading = "Can't pickle <function <lambda> / An attempt has been made"
-    context = browser.new_context()
+    context = new_context()
     page = context.new_page()
     page.goto(f"{serve(site)}/search.html?q={quote(heading)}")
     page.locator("#search-results li a").first.wait_for()
     shown = page.locator("#search-results li a").all_inner_texts()
     assert any(heading in title for title in shown), shown
-    context.close()
 
 
 def test_search_finds_each_pasted_message(search, site):

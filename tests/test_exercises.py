@@ -18,6 +18,7 @@ import torch
 
 import helpers._guard
 import helpers.exercises
+from helpers.data import _cache
 from helpers.device import seed_everything
 from helpers.exercises import call, call_as_is, check, exercise, explain, require
 from tools import plain
@@ -80,6 +81,23 @@ OTHERS = [
 def no_limit(monkeypatch):
     """Let no verdict depend on how fast the machine is today."""
     monkeypatch.setenv("COURSE_CHECK_SECONDS", "3600")
+
+
+SOUND = set()
+
+
+@pytest.fixture(autouse=True)
+def data_are_looked_at_once(monkeypatch):
+    """Let each file of a data set be checked once, and not for every answer."""
+    look = _cache.fault
+
+    def fault(folder):
+        problem = None if folder in SOUND else look(folder)
+        if problem is None:
+            SOUND.add(folder)
+        return problem
+
+    monkeypatch.setattr(_cache, "fault", fault)
 
 
 every_exercise = pytest.mark.parametrize(

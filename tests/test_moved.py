@@ -41,10 +41,9 @@ def test_an_old_address_leads_to_its_section(page, serve, site, old, new, served
         assert page.locator(f"[id='{anchor}']").count() == 1
 
 
-def test_without_javascript_a_page_that_moved_leads_on(browser, serve, site):
-    context = browser.new_context(java_script_enabled=False)
+def test_without_javascript_a_page_that_moved_leads_on(new_context, serve, site):
+    context = new_context(java_script_enabled=False)
     page = context.new_page()
     base = f"{serve(site)}/chapters"
     page.goto(f"{base}/12_lightning.html")
     page.wait_for_url(f"{base}/16_lightning.html")
-    context.close()

@@ -285,7 +285,9 @@ def test_other_tabs_hear_of_it_and_keep_theirs(page, base):
 
 
 @pytest.mark.parametrize("served", [True, False], ids=["server", "file"])
-def test_progress_moves_as_a_file(page, browser, serve, book, errors, tmp_path, served):
+def test_progress_moves_as_a_file(
+    page, new_context, serve, book, errors, tmp_path, served
+):
     base = serve(book) if served else book.as_uri()
     first(page, base)
     box(page, "first/begin").check()
@@ -299,7 +301,7 @@ def test_progress_moves_as_a_file(page, browser, serve, book, errors, tmp_path, 
     told = ".reading-progress details [role=status]"
     assert page.locator(told).inner_text() == "Saved as first-tensor-progress.json."
 
-    context = browser.new_context()
+    context = new_context()
     new = context.new_page()
     new.goto(f"{base}/chapters/02_second.html")
     box(new, "second/go-on").check()
@@ -332,7 +334,6 @@ def test_progress_moves_as_a_file(page, browser, serve, book, errors, tmp_path, 
     assert load(file) == "Loaded. What you had done here is still there."
     assert set(stored(new)["section"]) == {"first/begin", "second/go-on"}
     assert state(new)["chapters"] == {"01_first": "1/3", "": "✓"}
-    context.close()
 
 
 def test_import_says_what_it_expects(page, base):
@@ -601,8 +602,8 @@ def test_way_is_painted_with_the_page(page, base):
     assert page.evaluate("window.early") == "Continue with 1.1 Begin"
 
 
-def test_nothing_is_dead_without_a_script(browser, base):
-    context = browser.new_context(java_script_enabled=False)
+def test_nothing_is_dead_without_a_script(new_context, base):
+    context = new_context(java_script_enabled=False)
     page = context.new_page()
     for name in ("index", "chapters/01_first"):
         page.goto(f"{base}/{name}.html")
@@ -610,7 +611,6 @@ def test_nothing_is_dead_without_a_script(browser, base):
             assert page.locator(f"{dead} >> visible=true").count() == 0
         assert page.locator(".continue-reading >> visible=true").count() == 0
     assert page.locator("h2 .deeper").is_visible()
-    context.close()
 
 
 def test_nothing_to_tick_is_printed(page, base):
@@ -625,10 +625,10 @@ def test_nothing_to_tick_is_printed(page, base):
 
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("mode", ["light", "dark"])
-def test_progress_is_accessible(browser, base, width, mode):
+def test_progress_is_accessible(new_context, base, width, mode):
     from axe_playwright_python.sync_playwright import Axe
 
-    context = browser.new_context(
+    context = new_context(
         viewport={"width": width, "height": 800},
         color_scheme=mode,
         reduced_motion="reduce",
@@ -643,7 +643,6 @@ def test_progress_is_accessible(browser, base, width, mode):
         found = Axe().run(page, None, {"resultTypes": ["violations"]})
         assert not found.violations_count, found.generate_report()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    context.close()
 
 
 # --- what is built --------------------------------------------------------------------

@@ -642,8 +642,8 @@ def test_answers_are_hidden_before_anything_is_painted(page, served):
     assert secrets(page) == {"six", "seven"}
 
 
-def test_all_is_shown_without_scripts(browser, served):
-    context = browser.new_context(java_script_enabled=False)
+def test_all_is_shown_without_scripts(new_context, served):
+    context = new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(served)
     assert secrets(page) == ALL_SECRETS
@@ -665,7 +665,6 @@ def test_all_is_shown_without_scripts(browser, served):
     proof = page.locator("details.proof").first
     proof.locator("summary").click()
     assert proof.locator("pre").first.is_visible()
-    context.close()
 
 
 def test_all_is_shown_where_the_script_is_lost(page, served):
@@ -880,13 +879,13 @@ OPEN_ALL = """
 
 @pytest.mark.parametrize("prepare", ["() => {}", OPEN_ALL], ids=["folded", "open"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_the_page_is_sound(browser, served, width, prepare):
-    context = browser.new_context(
+def test_the_page_is_sound(new_context, served, width, prepare):
+    context = new_context(
         viewport={"width": width, "height": 800}, reduced_motion="reduce"
     )
-    context.add_init_script(f"addEventListener('load', {prepare})")
+    page = context.new_page()
+    page.add_init_script(f"addEventListener('load', {prepare})")
     check_soundness(context, served)
-    context.close()
 
 
 def test_code_in_a_choice_stays_in_its_line(page, served):
@@ -904,13 +903,12 @@ def test_code_in_a_choice_stays_in_its_line(page, served):
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_nothing_is_wider_than_the_window_when_all_is_open(browser, served, width):
-    context = browser.new_context(viewport={"width": width, "height": 800})
+def test_nothing_is_wider_than_the_window_when_all_is_open(new_context, served, width):
+    context = new_context(viewport={"width": width, "height": 800})
     page = context.new_page()
     page.goto(served)
     page.evaluate(OPEN_ALL)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    context.close()
 
 
 def test_ids_are_unique(html):

@@ -126,8 +126,8 @@ def test_chapter_is_read_from_a_folder_by_keyboard(page, site, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_chapter_is_whole_without_scripts(browser, site, name):
-    context = browser.new_context(java_script_enabled=False)
+def test_chapter_is_whole_without_scripts(new_context, site, name):
+    context = new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{site.as_uri()}/{name}.html")
     found = page.evaluate(SEEN)
@@ -139,7 +139,6 @@ def test_chapter_is_whole_without_scripts(browser, site, name):
         one = page.locator(folded).first
         one.locator("summary").press("Enter")
         assert one.get_attribute("open") is not None
-    context.close()
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
@@ -164,8 +163,8 @@ def test_chapter_is_whole_on_paper(page, site, name):
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_chapter_fits_a_phone_and_keeps_still(browser, site, name):
-    context = browser.new_context(
+def test_chapter_fits_a_phone_and_keeps_still(new_context, site, name):
+    context = new_context(
         viewport={"width": 360, "height": 800}, reduced_motion="reduce"
     )
     page = context.new_page()
@@ -177,17 +176,16 @@ def test_chapter_fits_a_phone_and_keeps_still(browser, site, name):
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert not page.evaluate(SMALL)
     assert not page.evaluate(UNREADABLE)
-    context.close()
 
 
 @pytest.mark.parametrize("name", ["index", *CHAPTERS])
-def test_page_is_accessible_when_all_is_open(browser, site, name):
-    context = browser.new_context(
+def test_page_is_accessible_when_all_is_open(new_context, site, name):
+    context = new_context(
         viewport={"width": 1280, "height": 800}, reduced_motion="reduce"
     )
-    context.add_init_script(f"addEventListener('load', {OPEN_ALL})")
+    page = context.new_page()
+    page.add_init_script(f"addEventListener('load', {OPEN_ALL})")
     check(context, f"{site.as_uri()}/{name}.html")
-    context.close()
 
 
 RULES = """

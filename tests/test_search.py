@@ -200,10 +200,10 @@ def test_nothing_found_says_so(page, site):
 
 
 @pytest.mark.parametrize(("width", "mode"), [(360, "light"), (1280, "dark")])
-def test_results_are_accessible(browser, serve, site, width, mode):
+def test_results_are_accessible(new_context, serve, site, width, mode):
     from axe_playwright_python.sync_playwright import Axe
 
-    context = browser.new_context(
+    context = new_context(
         viewport={"width": width, "height": 800},
         color_scheme=mode,
         reduced_motion="reduce",
@@ -226,7 +226,6 @@ def test_results_are_accessible(browser, serve, site, width, mode):
     found = Axe().run(page, None, {"resultTypes": ["violations"]})
     assert not found.violations_count, found.generate_report()
     assert not failed
-    context.close()
 
 
 def test_only_the_search_page_loads_the_index(site):

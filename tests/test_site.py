@@ -309,10 +309,10 @@ def shown():
 def visit(context, address):
     """Open a page and return it with the list of what goes wrong, as sentences.
 
-    All pages of a context are opened in one tab: to start another takes longer than
-    to open them.
+    All pages of a context are opened in one tab, the last one that it has: to start
+    another takes longer than to open them.
     """
-    page = context.pages[0] if context.pages else context.new_page()
+    page = context.pages[-1] if context.pages else context.new_page()
     page.goto("about:blank")
     problems = []
     origin = urlsplit(address)[:2]
@@ -645,8 +645,8 @@ def test_solution_opens_and_closes_by_keyboard(page, serve, sample):
     answer.wait_for(state="hidden")
 
 
-def test_wide_things_scroll_in_their_box(browser, serve, sample):
-    context = browser.new_context(viewport={"width": 360, "height": 800})
+def test_wide_things_scroll_in_their_box(new_context, serve, sample):
+    context = new_context(viewport={"width": 360, "height": 800})
     page = context.new_page()
     page.goto(f"{serve(sample)}/chapters/sample.html", wait_until="networkidle")
     for selector in ("div.math", ".cell_output pre", ".cell_output:has(table)"):
@@ -657,7 +657,6 @@ def test_wide_things_scroll_in_their_box(browser, serve, sample):
             })"""
         )
         assert scrolls, selector
-    context.close()
 
 
 @pytest.mark.parametrize("mode", ["light", "dark"])
