@@ -42,15 +42,15 @@ def _blob_run(spread=1.5, lr=0.1, units=8, activation=nn.Identity, epochs=100):
     "ex-scores",
     title="Precision and recall for every class",
     hints=(
-        "the right predictions are on the diagonal. A row is a true class, a column a "
-        "predicted one.",
+        "the right predictions are on the diagonal. There's one row per true class and "
+        "one column per predicted class.",
         "`matrix.diagonal()` holds the right predictions. Precision asks about "
-        "everything that was *predicted* as a class, the sum of a column; recall about "
-        "everything that *is* of a class, the sum of a row. `sum(dim=0)` uses up the "
-        "rows, so it gives you the sums of the columns.",
+        "everything that was *predicted* as a class, which is the sum of a column; "
+        "recall asks about everything that *is* of a class, the sum of a row. "
+        "`sum(dim=0)` adds up the rows, so it gives you one sum per column.",
     ),
-    shown="Precision divides the diagonal by the sums of columns, recall by the sums "
-    "of rows.",
+    shown="Precision divides the diagonal by the sums of the columns, and recall "
+    "divides it by the sums of the rows.",
 )
 def scores(scores):
     for classes in (2, 3, random.randint(4, 7)):
@@ -61,35 +61,36 @@ def scores(scores):
         result = call(scores, matrix.clone())
         require(
             isinstance(result, (tuple, list, torch.Tensor)) and len(result) == 2,
-            "The result is not a pair: precision and recall.",
+            "The result isn't a pair: return precision and recall.",
         )
         precision, recall = (torch.as_tensor(part) for part in result)
         require(
             precision.shape == recall.shape == (classes,),
             f"For {classes} classes the shapes are {tuple(precision.shape)} and "
-            f"{tuple(recall.shape)}: one score for each class is wanted, no average.",
+            f"{tuple(recall.shape)}: return one score per class, and no average.",
         )
         require(
             not (precision.eq(0).all() or recall.eq(0).all()),
-            "All scores are 0: the division `//` cuts off what follows the point.",
+            "All scores are 0: `//` cuts off what comes after the decimal point, so "
+            "divide with `/`.",
         )
         require(
             not torch.allclose(precision.float(), right / rows),
-            "Precision and recall have changed places: precision asks about all that "
-            "were *called* a class, which is a column.",
+            "Precision and recall have changed places: precision asks about everything "
+            "that was *called* a class, and that's a column.",
         )
         require(
             not torch.allclose(precision.float(), right / matrix.sum()),
-            "The diagonal is divided by the number of all samples; divide by those of "
-            "the class.",
+            "You divide the diagonal by the number of all samples; divide it by the "
+            "number in each column, or in each row.",
         )
         require(
             torch.allclose(precision.float(), right / columns, atol=1e-4),
-            "The first result is not the precision of each class.",
+            "The first result isn't the precision of each class.",
         )
         require(
             torch.allclose(recall.float(), right / rows, atol=1e-4),
-            "The second result is not the recall of each class.",
+            "The second result isn't the recall of each class.",
         )
 
 
@@ -97,15 +98,15 @@ def scores(scores):
     "ex-spread",
     title="Tighter and wider blobs",
     hints=(
-        "the lines of the chapter that make the blobs, split them and train on them go "
-        "into the function, with `spread` in one place.",
-        "`train_test_split` returns both parts of the points before those of the "
-        "labels, so put them into the order that `train_and_test` wants: training "
-        "points, training labels, test points, test labels. Labels are `long` here. "
-        "Set the seed right before you make the model, and return the last entry of "
-        '`"test_accuracy"`.',
+        "put the lines that make the blobs, split them and train on them into the "
+        "function, and use `spread` where the spread is given.",
+        "`train_test_split` returns both parts of the points first and then both parts "
+        "of the labels, so put them into the order that `train_and_test` wants: "
+        "training points, training labels, test points, test labels. The labels are "
+        "`long` here. Set the seed right before you make the model, and return the "
+        'last entry of `"test_accuracy"`.',
     ),
-    shown="Where blobs overlap, points of two classes lie in the same place, and no "
+    shown="Where blobs overlap, points of two classes are in the same place, and no "
     "boundary can tell them apart.",
 )
 def spread(blob_accuracy):
@@ -126,9 +127,9 @@ def spread(blob_accuracy):
             )
         require(
             False,
-            f"With a spread of {width}, a test accuracy of {expected:.3f} is to be "
-            f"expected after 100 epochs, not {found:.3f}. Do data, split and model "
-            "have the seed 42?",
+            f"With a spread of {width}, the test accuracy should be {expected:.3f} "
+            f"after 100 epochs, and yours is {found:.3f}. Do the data, the split and "
+            "the model have the seed 42?",
         )
 
 
@@ -136,13 +137,13 @@ def spread(blob_accuracy):
     "ex-blob-relu",
     title="Blobs with a bend",
     hints=(
-        "`BlobModel` has an argument for it, which wants the class, without brackets.",
+        "`BlobModel` has an argument for it, and takes the class, without brackets.",
         "make it with `BlobModel(NUM_FEATURES, NUM_CLASSES, activation=nn.ReLU)`, "
-        "right after the seed, and move it to `device`. The optimizer has to be a new "
-        "one, made from the parameters of *this* model.",
+        "right after the seed, and move it to `device`. Make a new optimizer, from the "
+        "parameters of *this* model.",
     ),
-    shown="A bend that the data do not ask for makes the way longer and the end no "
-    "better.",
+    shown="These points don't need a bend: with ReLU the loss takes longer to fall, "
+    "and the accuracy isn't better.",
 )
 def blob_relu(record_relu):
     with explain((TypeError, KeyError), "`record_relu` has no `train_loss`."):
@@ -154,18 +155,18 @@ def blob_relu(record_relu):
     }
     require(
         not torch.allclose(losses, expected[nn.Identity], atol=1e-3),
-        "This is the record of the model without a bend.",
+        "This is the record of the model without a bend: pass `activation=nn.ReLU`.",
     )
     require(
         abs(losses[0] - expected[nn.ReLU][0]) < 1e-3,
-        f"The training begins with a loss of {losses[0]:.4f}, and a `BlobModel` with "
-        f"ReLU from seed 42 with {expected[nn.ReLU][0]:.4f}. Is the seed set directly "
-        "before the model is made, and is the activation `nn.ReLU`?",
+        f"Your training begins with a loss of {losses[0]:.4f}, and a `BlobModel` with "
+        f"ReLU from seed 42 begins with {expected[nn.ReLU][0]:.4f}. Do you set the "
+        "seed right before you make the model, and is the activation `nn.ReLU`?",
     )
     require(
         torch.allclose(losses, expected[nn.ReLU], atol=0.02),
-        "It begins well and goes on differently: the settings of the chapter are SGD "
-        "with a learning rate of 0.1 and `loss_fn_4`.",
+        "It begins as it should and then goes on differently: this chapter's settings "
+        "are SGD with a learning rate of 0.1, and `loss_fn_4`.",
     )
 
 
@@ -173,14 +174,14 @@ def blob_relu(record_relu):
     "ex-blob-rate",
     title="Learning rates and widths",
     hints=(
-        "set the seed, make the model with that width and the optimizer with that "
+        "set the seed, make a model of that width and an optimizer with that learning "
         "rate, train, and take the last entry of `train_loss`.",
         "the width is the third argument of `BlobModel`, `hidden_units`, and there's "
-        "no activation. If your function works for one rate and fails for 0.5, "
-        "`metric=None` is missing in the call of `train_and_test`.",
+        "no activation. If your function works for the other rates and fails for 0.5, "
+        "pass `metric=None` to `train_and_test`.",
     ),
-    shown="Your function measures any pair. Now look at the four rates and the three "
-    "widths.",
+    shown="Your function works for any rate and width. Now call it with the four rates "
+    "and the three widths.",
 )
 def blob_rate(last_blob_loss):
     for lr, units in [(0.05, 8), (0.1, 3), (0.02, 16)]:
@@ -192,8 +193,8 @@ def blob_rate(last_blob_loss):
         again = one_number(call(last_blob_loss, lr, units), "The result")
         require(
             abs(found - again) < 1e-5,
-            "Two calls with the same arguments give two losses: the seed is set in "
-            "the function, directly before the model is made.",
+            "Two calls with the same arguments give two losses: set the seed in the "
+            "function, directly before the model is made.",
         )
         asked = f"With a learning rate of {lr} and {units} hidden units"
         if min(abs(found - loss) for loss in losses[-2:]) < 1e-3:
@@ -201,7 +202,8 @@ def blob_rate(last_blob_loss):
         require(abs(found - losses[0]) > 1e-4, f"{asked}, this is the loss of epoch 0.")
         require(
             min(abs(found - loss) for loss in bent[-2:]) > 1e-3,
-            f"{asked}, this is the loss of a model with ReLU; the linear one is meant.",
+            f"{asked}, this is the loss of a model with ReLU; leave the activation "
+            "out.",
         )
         require(
             False,
@@ -214,45 +216,46 @@ def blob_rate(last_blob_loss):
     "ex-multi-label",
     title="Two labels at once",
     hints=(
-        "these are two yes-or-no questions at once: one logit and one float label for "
-        "each. The accuracy is a mean over the samples, column by column.",
-        "the loss is that of binary problems, `nn.BCEWithLogitsLoss()`, and it takes "
-        "logits and labels of shape (N, 2) as they are. The border of the second "
-        "region is a circle, so use ReLU. A label is predicted where its logit is "
-        "above 0; compare that with the labels, and take the mean over `dim=0`.",
+        "these are two yes-or-no questions at once, with one logit and one float label "
+        "for each. The accuracy is a mean over the samples, column by column.",
+        "use the loss of binary problems, `nn.BCEWithLogitsLoss()`; it takes logits "
+        "and labels of shape (N, 2) as they are. The edge of the second region is a "
+        "circle, so the model needs ReLU. Predict a label where its logit is above 0, "
+        "compare that with the labels, and take the mean over `dim=0`.",
     ),
-    shown="Each label has its own sigmoid, so both may be true, and each has its own "
-    "accuracy.",
+    shown="Each label has a sigmoid of its own, so both may be true, and each has an "
+    "accuracy of its own.",
 )
 def multi_label(tag_model, per_label):
-    require(isinstance(tag_model, nn.Module), "`tag_model` is not a model.")
-    with explain((TypeError, ValueError), "`per_label` is not two numbers."):
+    require(isinstance(tag_model, nn.Module), "`tag_model` isn't a model.")
+    with explain((TypeError, ValueError), "`per_label` isn't two numbers."):
         found = torch.as_tensor(per_label).detach().cpu().float()
     require(
         found.ndim > 0,
-        "`per_label` is one number, a mean over both labels: keep their dimension.",
+        "`per_label` is one number, a mean over both labels: return one for each.",
     )
     require(
         found.shape == (2,),
         f"`per_label` has the shape {tuple(found.shape)}: the mean goes over samples, "
-        "dimension 0.",
+        "`dim=0`.",
     )
     points = 2 * torch.rand(2000, 2) - 1
     labels = torch.stack([points[:, 1] > 0, points.norm(dim=1) < 0.8], dim=1)
-    with explain_sizes("`tag_model` does not take points, shape (N, 2)."):
+    with explain_sizes("`tag_model` doesn't take points of shape (N, 2)."):
         outputs = outputs_of(tag_model, points)
     require(
         outputs.shape == (2000, 2),
-        f"For 2000 points the outputs are {tuple(outputs.shape)}: two logits each.",
+        f"For 2000 points the outputs have the shape {tuple(outputs.shape)}; there "
+        "should be two logits for each.",
     )
     require(
         not torch.allclose(outputs.sum(dim=1), torch.ones(2000), atol=1e-3),
-        "The two outputs always sum to 1, so they compete, and both labels can never "
-        "be sure at once.",
+        "The two outputs always sum to 1, so they compete, and the model can't be sure "
+        "of both labels at once.",
     )
     require(
         outputs.min() < 0,
-        "No output is below 0, so these are no logits; the loss has its own sigmoid.",
+        "No output is below 0, so these aren't logits; the loss has its own sigmoid.",
     )
     right = ((outputs > 0) == labels).float().mean(dim=0)
     one = labels[:, 0] != labels[:, 1]
@@ -263,8 +266,8 @@ def multi_label(tag_model, per_label):
     require(
         right.min() > 0.88 or ordered < 0.95,
         f"{reached} of them, and yet the model knows which of the two is likelier. A "
-        "loss with a softmax in it makes them compete; it never learns whether both "
-        "are true, or none.",
+        "loss with a softmax in it makes them compete, so the model never learns "
+        "whether both are true, or neither.",
     )
     require(
         right.min() > 0.88,
@@ -285,16 +288,16 @@ def multi_label(tag_model, per_label):
     "ex-real",
     title="Real data",
     hints=(
-        "take mean and deviation of each column, `dim=0`, from the first argument "
-        "only, and use them for both.",
-        "in `train_test_split` use `stratify`, as with the blobs. A `BlobModel` with "
-        "30 inputs, 1 output and ReLU, `loss_fn`, and 300 epochs with `metric=None` "
-        "will do for both trainings. For the recall, predict malignant where the logit "
-        "is above 0, and ask: of the samples that *are* malignant, which share was "
-        "found?",
+        "take the mean and the standard deviation of each column, `dim=0`, from the "
+        "first argument alone, and use them for both.",
+        "`stratify` in `train_test_split` keeps the shares, as for the rare class. For "
+        "both trainings, a `BlobModel` with 30 inputs, 1 output and ReLU will do, with "
+        "`loss_fn` and 300 epochs with `metric=None`. For the recall, predict "
+        "malignant where the logit is above 0, and ask: of the samples that *are* "
+        "malignant, which share was found?",
     ),
-    shown="Standardised features make the difference, and `standardise` takes every "
-    "number from the training set.",
+    shown="Standardised features make the difference, and `standardise` takes all its "
+    "numbers from the training set.",
 )
 def real(standardise, raw_accuracy, scaled_accuracy, scaled_recall):
     size = torch.tensor([1000.0, 1.0, 0.01])
@@ -303,9 +306,9 @@ def real(standardise, raw_accuracy, scaled_accuracy, scaled_recall):
     result = call(standardise, train, test)
     require(
         isinstance(result, (tuple, list)) and len(result) == 2,
-        "`standardise` does not return two tensors.",
+        "`standardise` doesn't return two tensors.",
     )
-    with explain((TypeError, ValueError), "`standardise` does not return two tensors."):
+    with explain((TypeError, ValueError), "`standardise` doesn't return two tensors."):
         new_train, new_test = (torch.as_tensor(part).cpu().float() for part in result)
     require(
         new_train.shape == train.shape and new_test.shape == test.shape,
@@ -316,39 +319,39 @@ def real(standardise, raw_accuracy, scaled_accuracy, scaled_recall):
         not torch.allclose(
             new_train, (train - everything.mean(0)) / everything.std(0), atol=0.02
         ),
-        "Mean and deviation are those of all samples: the test set leaks into the "
-        "training.",
+        "You take the mean and the standard deviation of all samples, so the test set "
+        "leaks into the training.",
     )
     require(
         not torch.allclose(new_test, (test - test.mean(0)) / test.std(0), atol=0.05),
-        "The test set is standardised by its own mean and deviation; a single new "
-        "sample has none, so those of the training set have to serve.",
+        "You standardise the test set by its own mean and standard deviation. A single "
+        "new sample has none, so use those of the training set.",
     )
     require(
         new_train.mean(dim=0).abs().max() < 1e-3,
-        "The columns of the training set do not have mean 0.",
+        "The columns of the training set don't have the mean 0.",
     )
     require(
         (new_train.std(dim=0) - 1).abs().max() < 0.02,
-        "The columns of the training set do not have standard deviation 1.",
+        "The columns of the training set don't have the standard deviation 1.",
     )
     right = (test - train.mean(0)) / train.std(0)
     require(
         torch.allclose(new_test, right, rtol=0.02, atol=0.02),
-        "The test set is not treated with the numbers of the training set.",
+        "The test set isn't treated with the numbers of the training set.",
     )
     raw = one_number(raw_accuracy, "`raw_accuracy`")
     scaled = one_number(scaled_accuracy, "`scaled_accuracy`")
     recall = one_number(scaled_recall, "`scaled_recall`")
-    require(max(raw, scaled, recall) <= 1, "A score is a share, at most 1.")
+    require(max(raw, scaled, recall) <= 1, "A score is a share, so it's at most 1.")
     require(
         scaled > 0.9,
-        f"`scaled_accuracy` is {scaled:.2f}; more than 0.9 is within reach.",
+        f"`scaled_accuracy` is {scaled:.2f}; you can get above 0.9.",
     )
     require(
         raw < 0.85,
-        f"`raw_accuracy` is {raw:.2f}. With SGD at 0.1 the features as they are do not "
-        "get there; was the second training done with them too?",
+        f"`raw_accuracy` is {raw:.2f}. With SGD at 0.1, the features as they are don't "
+        "get that far; have you trained on the standardised ones twice?",
     )
     require(
         abs(recall - scaled) > 1e-6 or recall == 1,
@@ -357,8 +360,8 @@ def real(standardise, raw_accuracy, scaled_accuracy, scaled_recall):
     )
     require(
         recall > 0.8,
-        f"`scaled_recall` is {recall:.2f}: is malignant the positive class, and are "
-        "predictions compared with the labels of the test set?",
+        f"`scaled_recall` is {recall:.2f}: is malignant the positive class, and do you "
+        "compare with the labels of the test set?",
     )
 
 
@@ -382,8 +385,8 @@ def _wide_parts(model):
     answers = outputs_of(model, points).reshape(-1)
     require(
         torch.equal(answers, outputs_of(model, points).reshape(-1)),
-        "In evaluation mode, too, one point gets another answer each time: "
-        "`F.dropout` has to be told `training=self.training`.",
+        "Even in evaluation mode a point gets a different answer each time: pass "
+        "`training=self.training` to `F.dropout`.",
     )
     for hidden in permutations(of_shape[(64,)]):
         biases = [*hidden, of_shape[(1,)][0]]
@@ -398,11 +401,11 @@ def _wide_parts(model):
         )
         require(
             not torch.allclose(x.sigmoid().reshape(-1), answers, atol=1e-4),
-            "There is a sigmoid on the output; a logit is asked, the loss has its own.",
+            "There is a sigmoid on the output; return the logit, the loss has its own.",
         )
     require(
         False,
-        "In evaluation mode it does not compute linear, ReLU, linear, ReLU, linear.",
+        "In evaluation mode it doesn't compute linear, ReLU, linear, ReLU, linear.",
     )
 
 
@@ -436,7 +439,8 @@ def _require_dropout(model, share):
     kept = 1 / (1 - share)  # by which dropout multiplies what it lets through
     require(
         output.unique().tolist() == [1.0],
-        "There is dropout on the output: it would cut logits, which are the answer.",
+        "There is dropout on the output: it would set logits to 0, and they're the "
+        "answer.",
     )
     drops = [len(one.unique()) > 1 for one in (first, second)]
     require(
@@ -460,8 +464,8 @@ def _require_dropout(model, share):
         seen = {round(10 * value / factor) for value in drawn.unique().tolist()}
         require(
             share == 0 or seen == {0, 1, 10, 11},
-            "Units are dropped together, not each by itself: is it `nn.Dropout`, on "
-            "the hidden units?",
+            "Units are dropped together, not each by itself: do you use `nn.Dropout`, "
+            "on the hidden units?",
         )
     require(
         abs(inputs.max() - kept**2) < 1e-3,
@@ -473,25 +477,26 @@ def _require_dropout(model, share):
     "ex-overfit",
     title="Overfit, and then regularise",
     hints=(
-        "`nn.Dropout` is a layer like others in `nn.Sequential`. For the score, think "
-        "of what `eval()` is there for.",
-        "twice `nn.Linear`, `nn.ReLU()`, `nn.Dropout(share)`, and then `nn.Linear(64, "
-        "1)`. In `score`, call `model.eval()` before you predict, use inference mode, "
-        "and bring logits and labels to the same shape, for example with "
-        "`squeeze(dim=1)`, before you compute loss and accuracy.",
+        "`nn.Dropout` is a layer, and goes into `nn.Sequential` like any other. For "
+        "the score, think of what `eval()` is for.",
+        "you need `nn.Linear`, `nn.ReLU()` and `nn.Dropout(share)` twice, and then "
+        "`nn.Linear(64, 1)`. In `score`, call `model.eval()` before you predict, use "
+        "inference mode, and bring logits and labels to the same shape, for example "
+        "with `squeeze(dim=1)`, before you compute loss and accuracy.",
     ),
-    shown="Dropout acts in training only, so the score is the same each time. Now "
-    "train with it and without.",
+    shown="Dropout is on in training only, so the score is the same each time. Now "
+    "train with it and without it.",
 )
 def overfit(wide_model, score):
     for share in (0.5, 0.2, 0.0):
         model = call(wide_model, share)
-        require(isinstance(model, nn.Module), "`wide_model` does not return a model.")
-        with explain_sizes("`wide_model` does not take points, shape (N, 2)."):
+        require(isinstance(model, nn.Module), "`wide_model` doesn't return a model.")
+        with explain_sizes("`wide_model`'s model doesn't take points of shape (N, 2)."):
             outputs = outputs_of(model, torch.randn(5, 2))
         require(
             outputs.numel() == 5,
-            f"For 5 points it gives {tuple(outputs.shape)}; asked is one logit each.",
+            f"For 5 points the model gives {tuple(outputs.shape)}; it should give one "
+            "logit each.",
         )
         _require_dropout(model, share)
         model = call(wide_model, share)
@@ -516,24 +521,24 @@ def overfit(wide_model, score):
             )
         require(
             share == 0 or np.allclose(first, second, rtol=0, atol=1e-6),
-            "Two scores of one model on the same points differ: dropout is still at "
-            "work, so evaluation mode was forgotten.",
+            "Two scores of one model on the same points differ: dropout is still on, "
+            "so evaluation mode was forgotten.",
         )
         right = ((logits > 0) == y).float().mean().item()
         half = ((logits > 0.5) == y).float().mean().item()
         require(
             abs(first[0] - right) < 1e-5 or abs(first[0] - half) > 1e-5,
-            "The threshold 0.5 belongs to the probability; the one of the logit is 0.",
+            "The threshold 0.5 belongs to the probability; that of the logit is 0.",
         )
         require(
-            abs(first[0] - right) < 1e-5, "The accuracy is not the share of right ones."
+            abs(first[0] - right) < 1e-5, "The accuracy isn't the share of right ones."
         )
         twice = F.binary_cross_entropy_with_logits(torch.sigmoid(logits), y)
         require(
             abs(first[1] - twice) > 1e-4,
-            "The loss gets probabilities and applies its sigmoid a second time.",
+            "The loss gets probabilities, and applies a sigmoid a second time.",
         )
         loss = F.binary_cross_entropy_with_logits(logits, y)
         require(
-            abs(first[1] - loss) < 1e-3 * (1 + loss), "The loss is not the mean BCE."
+            abs(first[1] - loss) < 1e-3 * (1 + loss), "The loss isn't the mean BCE."
         )

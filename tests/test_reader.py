@@ -37,7 +37,6 @@ VERDICT = re.compile(r"\A(:class-container: right\n)?(Yes|No)\b[.,]", re.M)
 # Topics of chapters that do not follow a rule yet. Whoever converts one takes it out.
 UNCONVERTED = {
     "proof": """
-        classes_and_metrics
         fastai_in_practice
     """,
     "predictions": "",

@@ -7,6 +7,7 @@ NEEDED = (
     "blobs-make",
     "blobs-split-code",
     "blob-model-class",
+    "blob-forward-code",
     "blob-loss-code",
     "functions-steps",
     "functions-repeat",
@@ -76,7 +77,7 @@ def scores(matrix):
                 "have the seed 42",
             ),
             Mutant('"test_accuracy"', '"train_accuracy"', "on the training set"),
-            Mutant("epochs=100", "epochs=1", "is to be expected"),
+            Mutant("epochs=100", "epochs=1", "should be"),
         ),
         others=(
             """
@@ -210,7 +211,7 @@ record_relu = train_blobs(nn.ReLU)
             Mutant(
                 "NUM_CLASSES, hidden_units)",
                 "NUM_CLASSES, hidden_units, nn.ReLU)",
-                "the linear one is meant",
+                "leave the activation",
             ),
         ),
         others=(
@@ -276,11 +277,15 @@ def last_blob_loss(lr, hidden_units):
                 "(test - test.mean(dim=0)) / test.std(dim=0)",
                 "by its own mean",
             ),
-            Mutant("(train - centre) / spread, ", "train - centre, ", "deviation 1"),
+            Mutant(
+                "(train - centre) / spread, ",
+                "train - centre, ",
+                "standard deviation 1",
+            ),
             Mutant(
                 "accuracy(cancer_logits(parts), parts[3])",
                 "accuracy(cancer_logits(scaled), parts[3])",
-                "do not get there",
+                "don't get that far",
             ),
             Mutant("Recall(task=", "Accuracy(task=", "`scaled_recall` is the accuracy"),
         ),
@@ -444,7 +449,7 @@ scaled_accuracy, scaled_recall = scores["scaled"]
             Mutant(
                 "layers = [nn.Linear(2, 64), nn.ReLU(), ",
                 "layers = [nn.Linear(2, 64), ",
-                "does not compute linear, ReLU",
+                "doesn't compute linear, ReLU",
             ),
             Mutant(
                 "layers = [nn.Linear(2, 64)",
@@ -783,5 +788,13 @@ for _ in range(200):
     for name in fell:
         fell[name] += int(score[0.2][name] < score[0.5][name])
 assert fell["recall"] == 0 and fell["precision"] > 0 and fell["accuracy"] > 0
+""",
+    "Question 6": START
+    + """
+# Such numbers go together: six frequent animals, and four that it hardly ever finds.
+counts, shares = [2400] * 6 + [100] * 4, [0.99] * 6 + [0.015] * 4
+micro = sum(n * s for n, s in zip(counts, shares)) / sum(counts)
+macro = sum(shares) / 10
+assert abs(micro - 0.95) < 0.02 and abs(macro - 0.60) < 0.005
 """,
 }
