@@ -222,20 +222,24 @@ NOT_REACHED = """
 """
 
 
-# Rules on anything but colours see code as its text, and buttons without the lines of
-# their icons, which are more than half of a chapter's elements. The boxes and what they
-# scroll stay as they are.
+# Rules on anything but colours see code as its text and its links, and buttons without
+# the lines of their icons, which are more than half of a chapter's elements. The boxes
+# and what they scroll stay as they are.
 CODE_IS_TEXT = """
 () => {
   for (const line of document.querySelectorAll("button svg > :not(title)"))
     line.remove();
   const isToken = ({tagName, attributes}) =>
     tagName === "SPAN" && [...attributes].every(({name}) => name === "class");
-  for (const pre of document.querySelectorAll("pre"))
-    if ([...pre.querySelectorAll("*")].every(isToken)) {
-      pre.tokens = [...pre.childNodes];
-      pre.textContent = pre.textContent;
-    }
+  const isCode = (node) => node.nodeType === Node.TEXT_NODE || isToken(node) &&
+    [...node.querySelectorAll("*")].every(isToken);
+  for (const pre of document.querySelectorAll("pre")) {
+    pre.tokens = [...pre.childNodes];
+    pre.replaceChildren(...pre.tokens.map(
+      (node) => isCode(node) ? node.textContent : node.cloneNode(true)
+    ));
+    pre.normalize();
+  }
 }
 """
 LEAVE_WHAT_STANDS_AROUND = """
