@@ -16,14 +16,12 @@ from .behaviour import explain_sizes, number_of, operators, outputs_of, tensor_o
 
 
 def _layers(model):
-    """Return pairs of weight and bias of a model, as they are registered."""
-    named = dict(model.named_parameters())
-    return [
-        (weight.detach().cpu(), bias if bias is None else bias.detach().cpu())
-        for name, weight in named.items()
-        if name.endswith("weight")
-        for bias in [named.get(name.removesuffix("weight") + "bias")]
-    ]
+    """Return weights, and their biases in the same order, whatever they are called."""
+    values = [one.detach().cpu() for one in model.parameters()]
+    return (
+        [one for one in values if one.ndim > 1],
+        [one for one in values if one.ndim == 1],
+    )
 
 
 def _is_tiny_vgg(model, padding, modes=(False,)):
@@ -31,12 +29,14 @@ def _is_tiny_vgg(model, padding, modes=(False,)):
 
     Its layers may have been registered in any order.
     """
-    layers = _layers(model)
-    first = [one for one in layers if one[0].shape == (10, 1, 3, 3)]
-    rest = [one for one in layers if one[0].shape == (10, 10, 3, 3)]
-    last = [one for one in layers if one[0].ndim == 2]
-    if [len(part) for part in (first, rest, last, layers)] != [1, 3, 1, 5]:
+    weights, biases = _layers(model)
+    first = [one for one in weights if one.shape == (10, 1, 3, 3)]
+    rest = [one for one in weights if one.shape == (10, 10, 3, 3)]
+    last = [one for one in weights if one.ndim == 2]
+    counts = [len(part) for part in (first, rest, last, weights, biases)]
+    if counts != [1, 3, 1, 5, 5] or any(one.shape != (10,) for one in biases):
         return False
+    pairs = dict(zip(map(id, weights), biases, strict=True))
     x = torch.rand(4, 1, 28, 28)
     before = model.training
     found = []
@@ -47,10 +47,10 @@ def _is_tiny_vgg(model, padding, modes=(False,)):
     model.train(before)
     for convolutions in permutations(rest):
         y = x
-        for number, (weight, bias) in enumerate([*first, *convolutions]):
-            y = F.conv2d(y, weight, bias, padding=padding).relu()
+        for number, weight in enumerate([*first, *convolutions]):
+            y = F.conv2d(y, weight, pairs[id(weight)], padding=padding).relu()
             y = F.max_pool2d(y, 2) if number % 2 else y
-        y = F.linear(y.flatten(1), *last[0])
+        y = F.linear(y.flatten(1), last[0], pairs[id(last[0])])
         if all(torch.allclose(one, y, atol=1e-4) for one in found):
             return True
     return False
@@ -67,6 +67,17 @@ def _require_free_logits(name, model):
     require(
         (logits < 0).any(),
         f"No logit of {name} is ever below zero: is there a ReLU after the last layer?",
+    )
+
+
+def _require_one_answer(name, model):
+    """Refuse a model that is not sure of its answer in evaluation mode."""
+    x = torch.randn(8, 1, 28, 28)
+    require(
+        torch.allclose(outputs_of(model, x), outputs_of(model, x), atol=1e-4),
+        f"{name} gives two different answers for the same images, in evaluation mode "
+        "too. A function such as `F.dropout` doesn't know the mode by itself: pass "
+        "`training=self.training`.",
     )
 
 
@@ -92,7 +103,7 @@ def output_size(same_padding, refusal):
             f"For a kernel of {kernel} the result is {found!r}, and a layer wants a "
             "whole number: divide by `//`.",
         )
-        with explain((TypeError, ValueError), "The result is not one whole number."):
+        with explain((TypeError, ValueError), "The result isn't one whole number."):
             found = int(found)
         require(
             kernel == 1 or found != kernel - 1,
@@ -116,11 +127,11 @@ def output_size(same_padding, refusal):
     refusal = str(refusal).strip()
     require(
         refusal != other and "Invalid padding" not in refusal,
-        "PyTorch did not know the word: it is `'same'`, in small letters.",
+        "PyTorch doesn't know that word: it's `'same'`, in small letters.",
     )
     require(
         len(refusal) > 15 and refusal in f"ValueError: {said}",
-        "`refusal` is not what PyTorch says to `padding='same'` with `stride=2`. Make "
+        "`refusal` isn't what PyTorch says to `padding='same'` with `stride=2`. Make "
         "such a layer, and catch the error as `error`: its message is `str(error)`.",
     )
 
@@ -137,7 +148,7 @@ def output_size(same_padding, refusal):
         "numbers at index 0 of `layer.kernel_size`, `layer.stride` and "
         "`layer.padding`; the width works the same with index 1.",
     ),
-    shown="The number of pictures stays the same, each filter gives a channel, and "
+    shown="The number of images stays the same, each filter gives a channel, and "
     "each side follows the same formula with its own numbers.",
 )
 def settings(conv_shape):
@@ -156,23 +167,23 @@ def settings(conv_shape):
             found = call(conv_shape, layer, x.shape)
         require(
             not any("conv" in name for name in ran),
-            "You ran the layer. That is how to check the answer; compute the shape "
-            "from the settings.",
+            "You ran the layer. That's a good way to check the answer; here, compute "
+            "the shape from the settings.",
         )
-        with explain(TypeError, "The result is not a tuple of four numbers."):
+        with explain(TypeError, "The result isn't a tuple of four numbers."):
             found = tuple(found)
-        require(len(found) == 4, "The result is not a tuple of four numbers.")
+        require(len(found) == 4, "The result isn't a tuple of four numbers.")
         with explain(
             TypeError,
-            f"The result {found} holds other things than whole numbers: divide by "
-            "`//`.",
+            f"The result {found} has something in it that isn't a whole number: "
+            "divide by `//`.",
         ):
             found = tuple(operator.index(side) for side in found)
         said = (
             f"`kernel_size={layer.kernel_size}, stride={layer.stride}, "
             f"padding={layer.padding}` and an input of {tuple(x.shape)}"
         )
-        require(found[0] == expected[0], f"For {said}, the number of pictures changed.")
+        require(found[0] == expected[0], f"For {said}, the number of images changed.")
         require(
             found[1] == expected[1],
             f"For {said}, there are {found[1]} channels; each of the {outputs} filters "
@@ -182,15 +193,15 @@ def settings(conv_shape):
         rows = list(zip(*sizes, strict=True))
         first = [(n, *rows[0][1:]) for n, *_ in rows]
         mistakes = {
-            "each side is one too small: the first window counts too.": [
+            "each side is one too small: the first window counts, too.": [
                 (n + 2 * p - k) // s for n, k, s, p in rows
             ],
-            "height and width changed places.": expected[:1:-1],
-            "the height is right and the width is not: it has its own kernel size, "
+            "height and width have changed places.": expected[:1:-1],
+            "the height is right and the width isn't: it has its own kernel size, "
             "stride and padding, the second number of each pair.": [
                 (n + 2 * p - k) // s + 1 for n, k, s, p in first
             ],
-            "the padding is counted once, and it is added at both ends.": [
+            "the padding is counted once, but it's added at both ends.": [
                 (n + p - k) // s + 1 for n, k, s, p in rows
             ],
         }
@@ -207,7 +218,7 @@ def settings(conv_shape):
     "ex-avgpool",
     title="Average pooling",
     hints=(
-        "split each side of the picture into two axes: `h // 2` windows, and 2 rows in "
+        "split each side of the image into two axes: `h // 2` windows, and 2 rows in "
         "each. For the convolution, use four equal weights, and look up `groups`.",
         "in the `reshape`, each new axis of length 2 comes right after the axis that "
         "you cut it from: `(n, c, h // 2, 2, …)`. Take the mean over both of them. For "
@@ -269,7 +280,7 @@ def avgpool(average_pool, average_by_convolution):
                 continue
             require(
                 not torch.allclose(found, F.max_pool2d(x, 2), atol=1e-5),
-                f"{name} gives the largest number of each window; asked is the mean.",
+                f"{name} gives the largest number of each window, not the mean.",
             )
             require(
                 not torch.allclose(found, 4 * expected, atol=1e-4),
@@ -280,12 +291,12 @@ def avgpool(average_pool, average_by_convolution):
                 not torch.allclose(found, mixed, atol=1e-5)
                 and not torch.allclose(found, channels * mixed, atol=1e-4),
                 f"{name} mixes the channels: all maps are alike. Pooling treats each "
-                "channel by itself.",
+                "channel on its own.",
             )
             require(
                 False,
                 f"{asked} averages numbers that are not neighbours. In a `reshape` the "
-                "new axis of length 2 stands *behind* the axis that it was cut from.",
+                "new axis of length 2 comes right *behind* the axis it was cut from.",
             )
 
 
@@ -313,7 +324,7 @@ def no_padding(flat_size, unpadded):
         hidden = last + random.randint(2, 9)
         found = call(flat_size, side, hidden)
         expected = hidden * last**2
-        asked = f"For pictures of {side} by {side} and {hidden} channels"
+        asked = f"For images of {side} by {side} and {hidden} channels"
         found = number_of(found, "The result of `flat_size`")
         if found == expected:
             continue
@@ -323,7 +334,7 @@ def no_padding(flat_size, unpadded):
         )
         require(
             found != hidden * (((side - 2) // 2 - 2) // 2) ** 2,
-            f"{asked}, {found:g} counts one convolution a block; there are two.",
+            f"{asked}, {found:g} counts one convolution per block, and there are two.",
         )
         require(
             found != last**2,
@@ -339,18 +350,23 @@ def no_padding(flat_size, unpadded):
             "down.",
         )
         require(False, f"{asked}, {expected} numbers arrive, not {found:g}.")
-    require(isinstance(unpadded, nn.Module), "`unpadded` is not a module.")
+    require(isinstance(unpadded, nn.Module), "`unpadded` isn't a module.")
     with explain_sizes(
-        "`unpadded` stops at grey pictures of shape (N, 1, 28, 28). The error names "
+        "`unpadded` stops at grey images of shape (N, 1, 28, 28). The error names "
         "two shapes: compare what arrives at the linear layer with `flat_size(28, "
         "10)`.",
     ):
         logits = outputs_of(unpadded, torch.rand(3, 1, 28, 28))
     require(
         logits.shape == (3, 10),
-        f"For 3 pictures `unpadded` gives the shape {tuple(logits.shape)}; ten logits "
-        "per picture are (3, 10).",
+        f"For 3 images `unpadded` gives the shape {tuple(logits.shape)}; ten logits "
+        "per image are (3, 10).",
     )
+    _require_one_answer("`unpadded`", unpadded)
+    _require_free_logits("`unpadded`", unpadded)
+    # What it computes decides; its modules only tell what to say when that is wrong.
+    if _is_tiny_vgg(unpadded, padding=0, modes=(False, True)):
+        return
     layers = list(unpadded.modules())
     convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
     require(
@@ -367,9 +383,8 @@ def no_padding(flat_size, unpadded):
         len(linear) == 1 and linear[0].in_features == 160,
         "TinyVGG has one linear layer, and `flat_size(28, 10)` numbers arrive at it.",
     )
-    _require_free_logits("`unpadded`", unpadded)
     require(
-        _is_tiny_vgg(unpadded, padding=0),
+        False,
         "The layers have the right sizes, and yet `unpadded` computes something else "
         "than TinyVGG without padding: twice convolution, ReLU, convolution, ReLU, "
         "max pooling; then the linear layer.",
@@ -378,9 +393,9 @@ def no_padding(flat_size, unpadded):
 
 @exercise(
     "ex-similar",
-    title="The model, or the pictures?",
+    title="The model, or the images?",
     hints=(
-        "`pictures[labels == index].mean(dim=0)` is the mean picture of one class. "
+        "`images[labels == index].mean(dim=0)` is the mean image of one class. "
         "Stack these, and only then subtract.",
         "once the means are stacked, `means - means[reference]` has the shape "
         "`(classes, 1, H, W)`. Square it, take the mean over every axis but the first, "
@@ -395,16 +410,14 @@ def similar(mean_distances):
         h, w = random.randint(3, 6), random.randint(7, 9)
         labels = torch.cat([torch.arange(classes), torch.randint(classes, (n,))])
         labels = labels[torch.randperm(len(labels))]
-        pictures = torch.rand(classes, 1, h, w)[labels] + torch.rand(
-            len(labels), 1, h, w
-        )
+        images = torch.rand(classes, 1, h, w)[labels] + torch.rand(len(labels), 1, h, w)
         one = random.randrange(classes)
-        groups = [pictures[labels == index] for index in range(classes)]
+        groups = [images[labels == index] for index in range(classes)]
         means = torch.stack([group.mean(dim=0) for group in groups])
         difference = (means - means[one]).flatten(1)
         square = difference.square()
         expected = square.mean(dim=1).sqrt()
-        found = tensor_of(call(mean_distances, pictures, labels, one), "The result")
+        found = tensor_of(call(mean_distances, images, labels, one), "The result")
         require(
             found.shape == (classes,),
             f"For {classes} classes the result has the shape {tuple(found.shape)}; one "
@@ -424,8 +437,8 @@ def similar(mean_distances):
             ),
             (
                 square.sum(dim=1).sqrt(),
-                "The squares are added up; their mean does not grow with the number of "
-                "pixels.",
+                "The squares are added up; take their mean, which doesn't grow with "
+                "the number of pixels.",
             ),
             (
                 difference.abs().mean(dim=1),
@@ -434,13 +447,13 @@ def similar(mean_distances):
             ),
             (
                 difference.mean(dim=1).abs(),
-                "The differences are averaged before they are squared, so that "
-                "brighter and darker pixels cancel.",
+                "The differences are averaged before they're squared, so brighter and "
+                "darker pixels cancel.",
             ),
             (
                 torch.stack(each),
-                "This is the mean distance of the *single* pictures. Average the "
-                "pictures of a class first.",
+                "This is the mean distance of the *single* images. Average the "
+                "images of a class first.",
             ),
         ]
         for value, misconception in named:
@@ -450,7 +463,7 @@ def similar(mean_distances):
             f"The distance of class {one} to itself is {found[one].item():.3f}: do you "
             "use `reference`?",
         )
-        require(False, f"The distances to class {one} are not right.")
+        require(False, f"The distances to class {one} aren't right.")
 
 
 class _Witness(nn.Module):
@@ -486,9 +499,9 @@ def _repeated(witness, learn, zero_grad=True):
     twin = _Witness()
     twin.load_state_dict(witness.first)
     optimizer = torch.optim.SGD(twin.parameters(), lr=0.1)
-    pictures, labels = learn
+    images, labels = learn
     for x, with_gradients in witness.seen:
-        same = x[:, 0, 0, 0, None] == pictures[:, 0, 0, 0]
+        same = x[:, 0, 0, 0, None] == images[:, 0, 0, 0]
         if not (with_gradients and same.any(dim=1).all()):
             with torch.no_grad():
                 twin(x)
@@ -507,9 +520,9 @@ def _alike(model, other):
 
 
 def _marked(n, low):
-    pictures, labels = torch.rand(n, 1, 28, 28), torch.randint(10, (n,))
-    pictures[torch.arange(n), 0, 0, 0] = low + torch.rand(n) / 2
-    return TensorDataset(pictures + labels[:, None, None, None] / 100, labels)
+    images, labels = torch.rand(n, 1, 28, 28), torch.randint(10, (n,))
+    images[torch.arange(n), 0, 0, 0] = low + torch.rand(n) / 2
+    return TensorDataset(images + labels[:, None, None, None] / 100, labels)
 
 
 @exercise(
@@ -524,31 +537,32 @@ def _marked(n, low):
         "call of `train_step` is one epoch. `test_step` on `valid` returns the loss "
         "first and the metric second.",
     ),
-    shown="Same seed, same training, and judged by pictures that took no part in it: "
-    "now the two losses can be compared, whichever is lower.",
+    shown="Same seed, same training, and judged by images that took no part in it, so "
+    "you can compare the two losses, whichever is lower.",
 )
 def improve(build_improved, validation_loss):
     model = call(build_improved)
-    require(isinstance(model, nn.Module), "`build_improved()` does not return a model.")
+    require(isinstance(model, nn.Module), "`build_improved()` doesn't return a model.")
     with explain_sizes(
-        "The model of `build_improved` stops at pictures of shape (N, 1, 28, 28). "
+        "The model of `build_improved` stops at images of shape (N, 1, 28, 28). "
         "Compare what arrives at the linear layer with what it was built for.",
     ):
         logits = outputs_of(model, torch.rand(4, 1, 28, 28))
     require(
         logits.shape == (4, 10),
-        f"For 4 pictures the model of `build_improved` gives {tuple(logits.shape)}, "
-        "not ten logits per picture.",
+        f"For 4 images the model of `build_improved` gives {tuple(logits.shape)}, "
+        "not ten logits per image.",
     )
+    _require_one_answer("The model of `build_improved`", model)
     _require_free_logits("the model of `build_improved`", model)
     require(
         not _is_tiny_vgg(model, padding=1, modes=(False, True)),
         "With the same weights, the model of `build_improved` computes what TinyVGG "
-        "computes: nothing is changed.",
+        "computes, so nothing has changed.",
     )
     require(
         call(build_improved) is not model,
-        "`build_improved` returns the same model twice: it has to make a new one.",
+        "`build_improved` returns the same model twice, and it has to make a new one.",
     )
 
     built = []
@@ -574,8 +588,8 @@ def improve(build_improved, validation_loss):
     first, second = built
     require(
         all(torch.equal(one, second.first[name]) for name, one in first.first.items()),
-        "Two calls start from different weights, so that luck takes part in the "
-        "comparison: set the seed in the function, before `build()`.",
+        "Two calls start from different weights, so the comparison is partly luck: set "
+        "the seed in the function, before `build()`.",
     )
     twin = _repeated(first, kept[0])
     marks = [x[:, 0, 0, 0] for x, with_gradients in first.seen if with_gradients]
@@ -584,15 +598,15 @@ def improve(build_improved, validation_loss):
     trained = marks[marks < 1]
     require(
         not leaked or _alike(first, twin),
-        "The model was trained on pictures of `valid`: they are to judge it.",
+        "The model was trained on images of `valid`, which are there to judge it.",
     )
     require(
         len(trained),
-        "The model was not trained in training mode.",
+        "The model wasn't trained in training mode.",
     )
     require(
         65 <= len(trained) <= 130 and len(trained.unique()) == len(trained),
-        f"In one epoch on {len(learn)} pictures, the model was trained on "
+        f"In one epoch on {len(learn)} images, the model was trained on "
         f"{len(trained)}.",
     )
     require(
@@ -601,12 +615,12 @@ def improve(build_improved, validation_loss):
             for name, one in first.named_parameters()
         )
         > 1e-6,
-        "The parameters did not move: are they the ones that the optimizer got?",
+        "The parameters didn't change: are they the ones that the optimizer got?",
     )
     require(
         not leaked and not first.careless,
         "The loss is measured in training mode, where BatchNorm and Dropout make the "
-        "answer for a picture depend on luck and on its neighbours. Call `eval()`.",
+        "answer for a image depend on luck and on its neighbours. Call `eval()`.",
     )
     require(
         _alike(first, twin) or not _alike(first, _repeated(first, kept[0], False)),
@@ -614,14 +628,14 @@ def improve(build_improved, validation_loss):
     )
     require(
         _alike(first, twin),
-        "The model was not trained by SGD with a learning rate of 0.1 on the mean "
+        "The model wasn't trained by SGD with a learning rate of 0.1 on the mean "
         "cross-entropy of each batch.",
     )
     scores = [F.cross_entropy(outputs_of(twin, x), y).item() for x, y in kept]
     found = losses[0]
     require(
         abs(found - scores[1]) < 2e-3 or abs(found - scores[0]) > 2e-3,
-        "This is the loss on `learn`, the pictures that the model was trained on.",
+        "This is the loss on `learn`, the images that the model was trained on.",
     )
     require(
         abs(found - scores[1]) < 2e-3,

@@ -12,7 +12,7 @@ CASES = {
             Mutant("(kernel - 1) // 2", "1", "makes 28 pixels"),
             Mutant("(kernel - 1) // 2", "kernel // 2 - 1", "none can be below 0"),
             Mutant('"same"', '"Same"', "in small letters"),
-            Mutant("str(error)", '"ValueError"', "is not what PyTorch says"),
+            Mutant("str(error)", '"ValueError"', "isn't what PyTorch says"),
         ),
         others=(
             """
@@ -50,14 +50,14 @@ def same_padding(kernel):
     return padding
 
 
-picture = torch.zeros(1, 1, 28, 28)
+image = torch.zeros(1, 1, 28, 28)
 for k in (3, 5, 7):
     for word in ("valid", "same"):
-        print(k, word, nn.Conv2d(1, 1, k, padding=word)(picture).shape)
+        print(k, word, nn.Conv2d(1, 1, k, padding=word)(image).shape)
 
 refusal = ""
 try:
-    F.conv2d(picture, torch.zeros(1, 1, 3, 3), stride=2, padding="same")
+    F.conv2d(image, torch.zeros(1, 1, 3, 3), stride=2, padding="same")
 except Exception as problem:
     refusal = problem.args[0]
 """,
@@ -116,10 +116,10 @@ def conv_shape(layer, shape):
         padded = shape[2 + axis] + 2 * layer.padding[axis]
         return len(range(0, padded - reach, layer.stride[axis]))
 
-    pictures = int(shape[0])
+    images = int(shape[0])
     height = places(0)
     width = places(1)
-    return pictures, layer.weight.shape[0], height, width
+    return images, layer.weight.shape[0], height, width
 """,
             """
 def conv_shape(layer, shape):
@@ -279,6 +279,30 @@ unpadded = Bare()
 """,
             """
 def flat_size(side, hidden):
+    side = (side - 4) // 2
+    return ((side - 4) // 2) ** 2 * hidden
+
+
+class Functional(nn.Module):
+    def __init__(self):
+        super().__init__()
+        shapes = [(10, 1, 3, 3)] + 3 * [(10, 10, 3, 3)] + [(10, flat_size(28, 10))]
+        self.filters = nn.ParameterList(torch.randn(shape) / 9 for shape in shapes)
+        self.offsets = nn.ParameterList(torch.randn(10) / 9 for _ in shapes)
+        self.relu = nn.ReLU()
+
+    def forward(self, x):
+        *pairs, last = zip(self.filters, self.offsets, strict=True)
+        for number, pair in enumerate(pairs):
+            x = self.relu(F.conv2d(x, *pair))
+            x = F.max_pool2d(x, 2) if number % 2 else x
+        return F.linear(x.flatten(1), *last)
+
+
+unpadded = Functional()
+""",
+            """
+def flat_size(side, hidden):
     return hidden * (((side - 4) // 2 - 4) // 2) ** 2
 
 
@@ -353,27 +377,27 @@ unpadded = Unpadded()
                 ".mean(dim=(1, 2, 3)).sqrt()",
                 "    far = [(one - means[reference]).square().mean(dim=(1, 2, 3))"
                 ".sqrt().mean() for one in by_class]\n    return torch.stack(far)",
-                "of the *single* pictures",
+                "of the *single* images",
             ),
         ),
         others=(
             """
-def mean_distances(pictures, labels, reference):
+def mean_distances(images, labels, reference):
     one_hot = F.one_hot(labels).float()
-    means = one_hot.T @ pictures.flatten(1) / one_hot.sum(0)[:, None]
-    size = pictures[0].numel()
+    means = one_hot.T @ images.flatten(1) / one_hot.sum(0)[:, None]
+    size = images[0].numel()
     return torch.cdist(means, means[reference][None])[:, 0] / size**0.5
 """,
             """
-def mean_distances(pictures, labels, reference):
+def mean_distances(images, labels, reference):
     means = torch.stack(
-        [pictures[labels == c].mean(dim=0) for c in range(labels.max() + 1)]
+        [images[labels == c].mean(dim=0) for c in range(labels.max() + 1)]
     )
     return (means - means[reference]).square().mean(dim=(1, 2, 3)).sqrt()
 """,
             """
-def mean_distances(pictures, labels, reference):
-    flat = pictures.flatten(start_dim=1).double()
+def mean_distances(images, labels, reference):
+    flat = images.flatten(start_dim=1).double()
     belongs = F.one_hot(labels).double()
     means = belongs.T @ flat / belongs.sum(dim=0)[:, None]
     pixels = flat.shape[1]
@@ -387,6 +411,15 @@ def mean_distances(pictures, labels, reference):
         mutants=(
             Mutant(
                 "            nn.BatchNorm2d(outputs),\n", "", "what TinyVGG computes"
+            ),
+            Mutant(
+                "    return NormedVGG(1, 10, 10)",
+                "    class Dropped(TinyVGG):\n"
+                "        def forward(self, x):\n"
+                "            x = F.dropout(self.block_1(x), 0.2)\n"
+                "            return self.classifier(self.block_2(x))\n\n"
+                "    return Dropped(1, 10, 10)",
+                "`training=self.training`",
             ),
             Mutant("    torch.manual_seed(42)\n", "", "different weights"),
             Mutant("fast_loader(valid, 500)", "fast_loader(learn, 500)", "on `learn`"),
@@ -435,7 +468,7 @@ def mean_distances(pictures, labels, reference):
                 "        for parameter in model.parameters():\n"
                 "            parameter.zero_()\n"
                 "    judge =",
-                "was not trained by SGD",
+                "wasn't trained by SGD",
             ),
             Mutant(
                 "    judge =",
@@ -527,6 +560,34 @@ def validation_loss(build, learn, valid):
     return loss
 """,
             """
+class Shared(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.again = nn.Conv2d(1, 10, 3, padding=1), nn.Conv2d(
+            10, 10, 3, padding=1
+        )
+        self.relu, self.pool, self.drop = nn.ReLU(), nn.MaxPool2d(2), nn.Dropout2d(0.1)
+        self.last = nn.Linear(490, 10)
+
+    def forward(self, x):
+        x = self.drop(self.pool(self.relu(self.again(self.relu(self.first(x))))))
+        x = self.pool(self.relu(self.again(self.relu(self.again(x)))))
+        return self.last(x.flatten(1))
+
+
+def build_improved():
+    return Shared()
+
+
+def validation_loss(build, learn, valid):
+    torch.manual_seed(42)
+    model = build().to(device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loader = DataLoader(learn, batch_size=32, shuffle=True)
+    train_step(model, loader, nn.CrossEntropyLoss(), optimizer, device=device)
+    return test_step(model, [valid.tensors], nn.CrossEntropyLoss(), device=device)[0]
+""",
+            """
 class Twice(nn.Module):
     def __init__(self):
         super().__init__()
@@ -573,7 +634,7 @@ layer(torch.zeros(1, 3, 32, 32)), layer(torch.zeros(1, 3, 90, 50))
 import torch
 
 torch.manual_seed(0)
-# Five models that are all right in 80 % of all cases, tried on 500 pictures each.
+# Five models that are all right in 80 % of all cases, tried on 500 images each.
 scores = (torch.rand(2000, 5, 500) < 0.8).float().mean(dim=2)
 best_of = [scores[:, :k].amax(dim=1).mean() for k in (1, 3, 5)]
 assert abs(best_of[0] - 0.8) < 0.002
