@@ -39,7 +39,7 @@ def _parameters(first, second, bias=1, colours=3, between=None, flat=None):
     title="Count before you build",
     hints=(
         "start from the five lines of the chapter that count the parameters for 6 and "
-        "16, and ask of each 3, 6, 16 and 400 where it comes from.",
+        "16, and find out where each 3, 6, 16 and 400 in them comes from.",
         "`first` has two roles: the filters of the first convolution, and the channels "
         "that the second one takes. So has `second`: the filters of the second "
         "convolution, and a part of the 400 inputs of the first linear layer, which "
@@ -57,8 +57,8 @@ def count(count):
             found = call(count, first, second)
         require(
             not modules,
-            "You built layers and counted theirs. That is how to check the answer; "
-            "compute it from `first` and `second`.",
+            "You built layers and counted their parameters. That's a good way to check "
+            "the answer; now compute it from `first` and `second`.",
         )
         with explain((TypeError, ValueError), "The result is not one number."):
             found = float(found)
@@ -80,7 +80,7 @@ def count(count):
             ),
             (
                 {"flat": second},
-                "the first linear layer takes one number of each map; a map has "
+                "the first linear layer takes only one number from each map; a map has "
                 "5 by 5.",
             ),
         ]
@@ -103,8 +103,8 @@ def count(count):
         "so you multiply and then add. Before a float becomes `torch.uint8` it needs "
         "`round()`, or 41.99998 ends up as 41.",
     ),
-    shown="Normalising loses nothing, as long as the six numbers are kept and the "
-    "bytes are rounded, not cut off.",
+    shown="Normalising loses nothing, as long as you keep the six numbers, and round "
+    "the bytes instead of cutting them off.",
 )
 def undo(undo):
     for _ in range(3):
@@ -117,7 +117,7 @@ def undo(undo):
         images = (images / torch.tensor(std)[:, None, None]).contiguous()
         given = images.clone()
         with explain_sizes(
-            "The six numbers do not fit the images. They belong to the channels, the "
+            "The six numbers don't fit the images. They belong to the channels, the "
             "second axis of (N, 3, H, W): give them the shape (3, 1, 1).",
         ):
             found = call_as_is(undo, given, list(mean), list(std))
@@ -127,7 +127,7 @@ def undo(undo):
             found = torch.as_tensor(found).detach().cpu()
         require(
             torch.equal(given, images),
-            "`undo` changes the images that it was given; compute new ones.",
+            "`undo` changes the images that it's given; compute new ones.",
         )
         require(
             found.shape != images.shape,
@@ -140,8 +140,8 @@ def undo(undo):
         )
         require(
             found.shape == original.shape,
-            f"Images of shape {tuple(images.shape)} become {tuple(found.shape)}; asked "
-            f"is {tuple(original.shape)}.",
+            f"Images of shape {tuple(images.shape)} become {tuple(found.shape)}; they "
+            f"should be {tuple(original.shape)}.",
         )
         require(
             found.dtype == torch.uint8,
@@ -151,24 +151,25 @@ def undo(undo):
         off = missing.abs()
         require(
             found.max() > 1,
-            "All bytes are 0 or 1: a float from 0 to 1 is a byte only after it was "
-            "multiplied by 255.",
+            "All bytes are 0 or 1: multiply by 255 before you turn floats from 0 to 1 "
+            "into bytes.",
         )
         axes = found.reshape(n, 3, h, w).permute(0, 2, 3, 1).int() - original.int()
         require(
             axes.abs().max() > 1,
-            "The shape is right and the pixels are not: `reshape` and `view` cut the "
-            "numbers anew in the order in which they lie. `permute` moves axes.",
+            "The shape is right, but the pixels aren't: `reshape` and `view` keep the "
+            "numbers in the order they have in memory. `permute` moves axes.",
         )
         require(
             off.max() != 1 or missing.min() < 0,
             f"{(off > 0).float().mean():.0%} of the bytes are one too small: a float "
-            "such as 41.99998 is cut off at the point when it becomes a byte.",
+            "such as 41.99998 is cut off at the point when it becomes a byte. Round it "
+            "first.",
         )
         require(
             off.max() == 0,
-            "The bytes are not the original ones. `Normalize` subtracts the mean first "
-            "and divides by the standard deviation then; which comes first on the way "
+            "The bytes aren't the original ones. `Normalize` first subtracts the mean "
+            "and then divides by the standard deviation; which comes first on the way "
             "back?",
         )
 
@@ -203,13 +204,13 @@ def reports(running_means):
         positions = [batches for batches, _ in found]
         require(
             positions != ends[:-1],
-            f"{asked}, the last {n - (ends[:-1] or [0])[-1]} batches are in no report, "
-            "and they are the ones that describe the newest state.",
+            f"{asked}, the last {n - (ends[:-1] or [0])[-1]} batches aren't in any "
+            "report, and they're the ones that describe the newest state.",
         )
         require(
             positions != [end - 1 for end in ends],
-            f"{asked}, the first number of a pair is an index; asked is how many "
-            "batches have passed.",
+            f"{asked}, the first number of a pair is an index; it should be how "
+            "many batches have passed.",
         )
         require(
             positions != [*ends, n],
@@ -237,29 +238,29 @@ def reports(running_means):
         )
         require(
             not are(sums.cumsum(0) / lengths.cumsum(0)),
-            f"{asked}, each mean reaches back to the first batch. Begin anew after "
-            "each report, or the running loss lags behind.",
+            f"{asked}, each mean reaches back to the first batch. Start again "
+            "after each report, or the running loss lags behind.",
         )
         require(
             not are(sums.cumsum(0) / lengths),
-            f"{asked}, the sum is not set back to 0 after a report.",
+            f"{asked}, the sum isn't set back to 0 after a report.",
         )
-        require(False, f"{asked}, the means are not those since the last report.")
+        require(False, f"{asked}, the means aren't those since the last report.")
 
 
 @exercise(
     "ex-per-class",
     title="Accuracy by class, by hand",
     hints=(
-        "you need two numbers for each class: how many pictures it has, and how many "
+        "you need two numbers for each class: how many images it has, and how many "
         "of those were answered right. `bincount` counts classes; which classes do you "
         "hand it?",
         "`truth[predicted == truth]` holds the classes of the right answers. Count "
         "those, and count all of `truth`. With `minlength=classes` both counts have "
         "the same length, and 0 / 0 gives NaN without any help.",
     ),
-    shown="For each class: the right answers among its pictures. A class without a "
-    "picture has no accuracy, and NaN says so.",
+    shown="For each class, you count the right answers among its images. A class "
+    "without images has no accuracy, and NaN says so.",
 )
 def per_class(class_accuracy):
     for trial in range(5):
@@ -295,17 +296,17 @@ def per_class(class_accuracy):
             continue
         require(
             not is_(expected.nan_to_num(0)),
-            "A class without a picture gets 0, as if all its pictures were wrong. "
+            "A class without images gets 0, as if all its images were wrong. "
             "0 of 0 is NaN.",
         )
         require(
             not is_(right / said) and not is_((right / said).nan_to_num(0)),
-            "You divide by how often each class was *predicted*: that is precision. "
-            "Asked is how many of its pictures were recognised.",
+            "You divide by how often each class was *predicted*: that's precision. "
+            "You want to know how many of its images were recognised.",
         )
         require(
             not is_(right / n),
-            "You divide by the number of all pictures, not by those of the class.",
+            "You divide by the number of all images, not by those of the class.",
         )
         require(
             not is_((right // there.clamp(min=1)).float()),
@@ -313,8 +314,8 @@ def per_class(class_accuracy):
         )
         require(
             not is_((right + n - there - said + right) / n),
-            "Pictures of other classes that were not taken for this one count as right "
-            "too. Look at the pictures of the class alone.",
+            "Images of other classes that weren't taken for this one count as right, "
+            "too. Look only at the images of the class.",
         )
         require(False, f"The accuracies should be {expected}, not {found}.")
 
@@ -376,7 +377,7 @@ def split(stratified_split):
         )
         require(
             not set(first) & set(second),
-            "Some indices are in both parts: a validation set that shares pictures "
+            "Some indices are in both parts: a validation set that shares images "
             "with the training set measures memory.",
         )
         require(
@@ -402,7 +403,9 @@ def split(stratified_split):
         )
         require(
             off[worst] <= 0.5 + 1e-4,
-            f"{asked}: round the number instead of cutting it off.",
+            f"{asked}. The nearest whole number is {round(share * int(sizes[worst]))}: "
+            "round instead of cutting it off. (`train_test_split` may give another "
+            "number, because it fixes the size of the whole part.)",
         )
         again, other = split_by(seed), split_by(seed + 1)
         require(
@@ -412,8 +415,8 @@ def split(stratified_split):
         )
         require(
             set(other[0].tolist()) != set(first),
-            "Another seed of the generator gives the same split: nothing is drawn, and "
-            "the first samples of each class always go to the first part.",
+            "Another seed of the generator gives the same split: nothing is drawn at "
+            "random, and the first samples of each class always go to the first part.",
         )
 
 
@@ -438,8 +441,8 @@ def _stopping(losses, patience):
         "reached `patience`, you know both numbers and can return. Don't forget the "
         "case in which the list ends first.",
     ),
-    shown="Patience counts epochs since the best one, not since the last bump, and "
-    "nobody knows what would have come after the stop.",
+    shown="Patience counts epochs since the best one, not since the last bump. What "
+    "would have come after the stop, you never find out.",
 )
 def patience(stopping):
     cases = [
@@ -447,7 +450,7 @@ def patience(stopping):
             [3.0, 2.0, 1.0, 0.5],
             2,
             (3, 3),
-            "the epochs are counted from 0; asked is from 1.",
+            "the epochs are counted from 0; count from 1.",
         ),
         (
             [1.0, 2.0, 3.0, 4.0, 5.0],
@@ -476,6 +479,13 @@ def patience(stopping):
             "was never trained.",
         ),
         (
+            [2.0, 1.0, 3.0, 3.0, 3.0, 0.5],
+            2,
+            (6, 6),
+            "it never stops: it takes the best epoch of the whole list. After epoch 4, "
+            "two in a row were no better than epoch 2.",
+        ),
+        (
             [2.0, 1.0, 1.5, 1.2, 1.1, 0.5],
             3,
             (6, 6),
@@ -485,8 +495,8 @@ def patience(stopping):
             [2.0, 3.0, 1.0, 2.0, 0.5, 0.4],
             2,
             (3, 4),
-            "the bad epochs are counted together though a better one came between; "
-            "they have to be in a row.",
+            "the bad epochs are counted together, although a better one came between "
+            "them; they have to be in a row.",
         ),
         ([1.0, 2.0], 5, None, ""),
     ]
@@ -556,31 +566,31 @@ def devices(logits_on):
         found = call_as_is(logits_on, name, parameters, images)
         require(
             torch.equal(images, pictures),
-            "The images that were handed over have changed.",
+            "Your function changes the images that it's given.",
         )
         require(isinstance(found, torch.Tensor), "The result is not a tensor.")
         require(
             found.device.type == "cpu",
-            f"On {name!r} the logits stay on the device; bring them back.",
+            f"On {name!r} the logits stay on the device; bring them back by `.cpu()`.",
         )
         require(
             found.shape == expected.shape,
             f"For {len(images)} images the result has the shape {tuple(found.shape)}, "
-            f"not {tuple(expected.shape)}: one row of ten logits an image.",
+            f"not {tuple(expected.shape)}: one row of ten logits per image.",
         )
         probabilities = expected.softmax(dim=1)
         require(
             not torch.allclose(found.detach(), probabilities, atol=0.01),
-            "These are probabilities; asked are the logits.",
+            "These are probabilities; return the logits.",
         )
         require(
             torch.allclose(found.detach(), expected, atol=0.05, rtol=0.05),
-            f"On {name!r} these are not the logits of a `Net` with these parameters. A "
+            f"On {name!r} these aren't the logits of a `Net` with these parameters. A "
             "new network is random until you load them.",
         )
         require(
             all(torch.equal(parameters[key], kept[key]) for key in kept),
-            "The parameters that were handed over have changed.",
+            "Your function changes the parameters that it's given.",
         )
     # A device that every machine has, and that is not the CPU: it holds no numbers.
     with warnings.catch_warnings():
@@ -607,8 +617,8 @@ def devices(logits_on):
     )
     require(
         False,
-        "Asked to compute on `meta`, which holds no numbers, the function gives "
-        "numbers: it computes elsewhere, whatever `name` says.",
+        "On the device `meta`, which holds no numbers, your function still returns "
+        "numbers: it computes somewhere else, whatever `name` says.",
     )
 
 
@@ -632,14 +642,14 @@ def _noting(modes):
     hints=(
         "put each network into evaluation mode, take the softmax of its logits, and "
         "average over the networks. The loss is the negative logarithm of the "
-        "probability that the right class gets, averaged over the pictures.",
+        "probability that the right class gets, averaged over the images.",
         "`torch.stack` puts the probabilities of all networks into one tensor, and "
         "`mean(dim=0)` averages over the networks. `F.nll_loss` then computes the "
         "loss, but it expects logarithms, so take `log()` of the average first. "
         "`F.cross_entropy` would apply a second softmax.",
     ),
     shown="The loss of the averaged probabilities is never above the mean of the "
-    "losses; for the accuracy there is no such law.",
+    "losses. For the accuracy, there's no such law.",
 )
 def ensemble(ensemble):
     for size in (2, 3):
@@ -695,7 +705,7 @@ def ensemble(ensemble):
             ),
             (
                 -across.log().mean(),
-                "The softmax runs along the pictures (`dim=0`), so that they compete "
+                "The softmax runs along the images (`dim=0`), so that they compete "
                 "with each other.",
             ),
         ]
@@ -703,13 +713,13 @@ def ensemble(ensemble):
             require(abs(loss - value) > 1e-3, misconception)
         require(
             fits or not any(modes),
-            "The networks are asked in training mode, where Dropout draws and "
+            "The networks are in training mode, where Dropout draws and "
             "BatchNorm looks at the whole batch: call `eval()` on each.",
         )
         require(fits, f"The loss should be {expected[0]:.4f}, not {loss:.4f}.")
         require(
             abs(accuracy - 100 * expected[1]) > 1e-2,
-            "The accuracy is a percentage; asked is a number from 0 to 1.",
+            "The accuracy is a percentage; return a number from 0 to 1.",
         )
         alone = (logits.argmax(dim=2) == y).float().mean()
         require(

@@ -9,7 +9,7 @@ CASES = {
             Mutant("(first * 25 + 1)", "(6 * 25 + 1)", "still takes 6 channels"),
             Mutant("120 * (second * 25 + 1)", "120 * 401", "still takes 400 numbers"),
             Mutant(
-                "120 * (second * 25 + 1)", "120 * (second + 1)", "one number of each"
+                "120 * (second * 25 + 1)", "120 * (second + 1)", "one number from each"
             ),
             Mutant(" + 1)", ")", "the biases are missing"),
             Mutant("84 * (120 + 1)", "84 * (84 + 1)", "parameters, not"),
@@ -64,7 +64,7 @@ def count(first, second):
     "ex-undo": Case(
         mutants=(
             Mutant(".round()", "", "cut off at the point"),
-            Mutant(" * 255", "", "multiplied by 255"),
+            Mutant(" * 255", "", "multiply by 255"),
             Mutant(".permute(0, 2, 3, 1)", "", "channels still come second"),
             Mutant(".permute(0, 2, 3, 1)", ".permute(0, 3, 2, 1)", "changed places"),
             Mutant(
@@ -83,7 +83,7 @@ def count(first, second):
                 "scaled = images.mul_(factor).add_(offset) * 255",
                 "changes the images",
             ),
-            Mutant(".round()", ".ceil()", "not the original ones"),
+            Mutant(".round()", ".ceil()", "aren't the original ones"),
         ),
         others=(
             """
@@ -177,7 +177,7 @@ def running_means(losses, every):
     ),
     "ex-per-class": Case(
         mutants=(
-            Mutant("/ truth.bincount", "/ predicted.bincount", "that is precision"),
+            Mutant("/ truth.bincount", "/ predicted.bincount", "that's precision"),
             Mutant(
                 "hits / truth.bincount(minlength=classes)",
                 "hits / truth.bincount(minlength=classes).clamp(min=1)",
@@ -223,7 +223,9 @@ def class_accuracy(predicted, truth, classes):
     "ex-split": Case(
         mutants=(
             Mutant(
-                "round(share * len(members))", "int(share * len(members))", "round the"
+                "round(share * len(members))",
+                "int(share * len(members))",
+                "cutting it off",
             ),
             Mutant("members[cut:]", "members[: len(members) - cut]", "in both parts"),
             Mutant(", generator=generator", "", "draws use `generator`"),
@@ -314,6 +316,11 @@ def stratified_split(labels, share, generator):
                 "return losses.index(min(losses)) + 1, epoch\n",
                 "never trained",
             ),
+            Mutant(
+                "    best = 1\n",
+                "    return losses.index(min(losses)) + 1, len(losses)\n    best = 1\n",
+                "it never stops",
+            ),
             Mutant("best, epoch\n", "epoch, best\n", "changed places"),
             Mutant(
                 "    return best, len(losses)",
@@ -382,7 +389,7 @@ def stopping(losses, patience):
             Mutant(
                 "    model = Net()",
                 "    images.zero_()\n    model = Net()",
-                "have changed",
+                "that it's given",
             ),
         ),
         others=(
@@ -433,7 +440,7 @@ def logits_on(name, parameters, images):
             ),
             Mutant(".mean(dim=0)", ".sum(dim=0)", "are added up"),
             Mutant("model.eval()(x)", "model(x)", "call `eval()` on each"),
-            Mutant("softmax(dim=1)", "softmax(dim=0)", "along the pictures"),
+            Mutant("softmax(dim=1)", "softmax(dim=0)", "along the images"),
             Mutant(
                 "F.nll_loss(joint.log(), y).item()",
                 "sum(F.nll_loss(one.log(), y) for one in each).item() / len(each)",
@@ -497,14 +504,14 @@ torch.manual_seed(0)
 train, test = torch.rand(200, 3, 8, 8), 0.8 * torch.rand(50, 3, 8, 8)
 
 
-def numbers(pictures):
-    return pictures.mean((0, 2, 3)).tolist(), pictures.std((0, 2, 3)).tolist()
+def numbers(images):
+    return images.mean((0, 2, 3)).tolist(), images.std((0, 2, 3)).tolist()
 
 
-picture = train[0]
-apart = normalize(picture, *numbers(train)), normalize(picture, *numbers(test))
-assert (apart[0] - apart[1]).abs().max() > 0.1  # one picture, two inputs
-together = normalize(picture, *numbers(torch.cat([train, test])))
+image = train[0]
+apart = normalize(image, *numbers(train)), normalize(image, *numbers(test))
+assert (apart[0] - apart[1]).abs().max() > 0.1  # one image, two inputs
+together = normalize(image, *numbers(torch.cat([train, test])))
 assert 0 < (apart[0] - together).abs().max() < 0.2  # the effect is small
 """,
     "Question 2": """
@@ -536,9 +543,9 @@ for seed in range(5):
     layers = [nn.Conv2d(3, 6, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5)]
     layers += [nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(400, 120)]
     model = nn.Sequential(*layers, nn.ReLU(), nn.Linear(120, 10))
-    pictures, labels = torch.rand(200, 3, 32, 32), torch.randint(10, (200,))
-    assert abs(cross_entropy(model(pictures), labels) - math.log(10)) < 0.1
-    assert cross_entropy(model(255 * pictures), labels) > 5
+    images, labels = torch.rand(200, 3, 32, 32), torch.randint(10, (200,))
+    assert abs(cross_entropy(model(images), labels) - math.log(10)) < 0.1
+    assert cross_entropy(model(255 * images), labels) > 5
 """,
     "Question 4": """
 import math
@@ -590,5 +597,25 @@ splitter = GroupShuffleSplit(n_splits=1, test_size=0.2, random_state=0)
 train, validation = next(splitter.split(birds, groups=birds))
 assert len(set(birds[train])) == 400 and len(set(birds[validation])) == 100
 assert not set(birds[train]) & set(birds[validation])
+""",
+    "Question 8": """
+import torch
+from torch.optim.lr_scheduler import OneCycleLR
+
+from helpers import data
+
+optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], momentum=0.9)
+plan = OneCycleLR(optimizer, max_lr=0.016, total_steps=250)
+rates = []
+for _ in range(250):
+    rates.append(optimizer.param_groups[0]["lr"])
+    optimizer.step()
+    plan.step()
+assert 0.45 < sum(rates) / 250 / 0.016 < 0.55
+results = data.recorded("cifar10_schedules")["results"]
+means = {name: row["mean"] for name, row in results.items()}
+assert means["one cycle to 0.016"] < means["constant 0.016"] - 0.1
+assert means["one cycle to 0.05"] > means["constant 0.05"] > means["constant 0.016"]
+assert abs(means["one cycle to 0.05"] - means["one cycle to 0.05, momentum 0.9"]) < 0.02
 """,
 }
