@@ -419,7 +419,66 @@ assert sizes[1] < sizes[0] / 3
 by_hand = -layer(x).log_softmax(dim=1)[torch.arange(200), y].mean()
 torch.testing.assert_close(nn.functional.cross_entropy(layer(x), y), by_hand)
 """,
+    "Question 4": """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+layer = nn.Linear(784, 10)
+turned = nn.Linear(784, 10)
+order = torch.arange(784).reshape(28, 28).flip(0).flatten()
+with torch.no_grad():
+    turned.weight.copy_(layer.weight[:, order])
+    turned.bias.copy_(layer.bias)
+images, labels = torch.rand(64, 1, 28, 28), torch.randint(10, (64,))
+upside_down = images.flip(2)
+assert not torch.equal(images, upside_down)
+for _ in range(20):  # the same training from the same place, seen another way
+    losses = []
+    for model, x in ((layer, images), (turned, upside_down)):
+        loss = nn.functional.cross_entropy(model(x.flatten(1)), labels)
+        model.zero_grad()
+        loss.backward()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter -= 0.1 * parameter.grad
+        losses.append(loss)
+    torch.testing.assert_close(*losses, atol=1e-4, rtol=1e-4)
+""",
     "Question 5": """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+things = torch.zeros(2, 1, 12, 12)
+things[0, 0, 3:9, 5:7] = 1  # a post
+things[1, 0, 5:7, 3:9] = 1  # a beam
+labels = torch.arange(2).repeat(200)
+centred = things.repeat(200, 1, 1, 1) + 0.3 * torch.randn(400, 1, 12, 12)
+test = (things.repeat(200, 1, 1, 1) + 0.3 * torch.randn(400, 1, 12, 12)).roll(4, 3)
+
+
+def right_after(images, epochs):
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(144, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(epochs):
+        loss = nn.functional.cross_entropy(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return (model(test).argmax(1) == labels).float().mean()
+
+
+augmented = torch.cat([c.roll(int(s), 2)[None] for c, s in zip(
+    centred, torch.randint(-4, 5, (400,)))])
+assert right_after(augmented, 200) > right_after(centred, 200) + 0.05
+assert right_after(centred, 1000) < right_after(augmented, 200)
+order = torch.randperm(400)
+model = nn.Sequential(nn.Flatten(), nn.Linear(144, 2))
+assert torch.equal(model(test)[order].argmax(1), model(test[order]).argmax(1))
+""",
+    "Question 6": """
 import torch
 from torch.utils.data import (
     BatchSampler, DataLoader, RandomSampler, TensorDataset
