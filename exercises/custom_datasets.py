@@ -10,12 +10,9 @@ import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
 from helpers.exercises import call, call_as_is, exercise, explain, require
-
-from .behaviour import made
 
 
 def _number(value, text):
@@ -29,60 +26,133 @@ def _folder():
     return tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
 
 
+def _samples(number):
+    """Return images of unequal sizes, none of whose numbers is 0, and labels."""
+    sizes = [random.sample(range(3, 9), 2) for _ in range(number)]
+    sizes[0], sizes[1] = (9, random.randint(3, 8)), (random.randint(3, 8), 10)
+    random.shuffle(sizes)
+    return [
+        (torch.rand(3, height, width) * 0.9 + 0.1, random.randint(0, 4))
+        for height, width in sizes
+    ]
+
+
 @exercise(
-    "ex-last-batch",
-    title="The last batch",
+    "ex-collate",
+    title="Images of unequal sizes",
     hints=(
-        "where does each batch begin, and how many samples are left from there on?",
-        "the batches begin at 0, at `batch_size`, at twice that and so on, which is a "
-        "`range` with three arguments. From each of these, `n - start` samples are "
-        "left, and a batch takes all of them or `batch_size`, whichever is less.",
+        "find the largest height and the largest width first. Then make a tensor of "
+        "zeros that all images fit into, and copy them into it one by one.",
+        "`max(image.shape[1] for image, _ in samples)` is the largest height. If "
+        "`batch` is the tensor of zeros, `batch[i, :, :h, :w] = image` copies image "
+        "number `i`, of height `h` and width `w`, to the top left of its place.",
     ),
-    shown="All batches are full but the last, which has what is left; it may be a "
-    "single sample, and it is never empty.",
+    shown="Nothing was squeezed. The model still has to cope with the zeros, and "
+    "with batches whose sizes differ.",
 )
-def batches(batch_sizes):
-    cases = [(225, 32), (64, 32), (10, 32), (7, 1), (33, 32)]
-    cases += [(random.randint(1, 300), random.randint(2, 64)) for _ in range(10)]
-    for n, size in cases:
-        with made(DataLoader) as loaders:
-            found = call(batch_sizes, n, size)
-        require(
-            not loaders,
-            "You made a DataLoader. That is how to check the answer; compute the sizes "
-            "from `n` and `batch_size`.",
-        )
+def collate(pad_collate):
+    for number in (4, 2, random.randint(3, 6)):
+        samples = _samples(number)
+        given = [(image.clone(), label) for image, label in samples]
         with explain(
-            (TypeError, ValueError), "The result is not a list of whole numbers."
+            RuntimeError,
+            "It fails where the images differ in size: `torch.stack` and `torch.cat` "
+            "need equal ones. Copy each image into a tensor of zeros.",
         ):
-            found = [int(one) for one in found]
-        rest = n % size
-        full = [size] * (n // size)
-        expected = full + [rest] * (rest > 0)
-        asked = f"For {n} samples in batches of {size}"
-        if found == expected:
-            continue
+            found = call_as_is(pad_collate, list(samples))
         require(
-            0 not in found,
-            f"{asked} there is an empty batch: where the division leaves nothing, no "
-            "further batch comes.",
+            all(
+                torch.equal(image, before)
+                for (image, _), (before, _) in zip(samples, given, strict=True)
+            ),
+            "The images that came in were changed: make a new tensor for the batch.",
         )
         require(
-            found != full,
-            f"{asked}, the last {rest} samples are in no batch. A DataLoader keeps the "
-            "smaller batch at the end unless you say `drop_last=True`.",
+            isinstance(found, (tuple, list)) and len(found) == 2,
+            "The result isn't a pair: return the tensor of images and the tensor of "
+            "labels.",
+        )
+        batch, labels = found
+        require(
+            isinstance(batch, torch.Tensor),
+            "The images come back as a "
+            f"{type(batch).__name__}; asked is one tensor for all of them.",
+        )
+        heights, widths = zip(*(image.shape[1:] for image, _ in samples), strict=True)
+        shape = (number, 3, max(heights), max(widths))
+        side = max(heights + widths)
+        require(
+            tuple(batch.shape) == shape or batch.shape[2:] != (side, side),
+            f"The batch is a square of {side} by {side}; height and width have their "
+            f"own maximum, which are {shape[2]} and {shape[3]} here.",
         )
         require(
-            sum(found) <= n,
-            f"{asked}, the batches together have {sum(found)} samples: the last one "
-            "cannot have more than what is left.",
+            tuple(batch.shape) != (number, 3, min(heights), min(widths)),
+            "The images are cut down to the smallest one. Fill the small ones up "
+            "instead.",
         )
         require(
-            sum(found) != n,
-            f"{asked} the sizes are {found[:4]} …: a DataLoader does not share the "
-            "samples out evenly, it fills one batch after the other.",
+            tuple(batch.shape) == shape,
+            f"The batch has the shape {tuple(batch.shape)}; with {number} images, at "
+            f"most {shape[2]} high and {shape[3]} wide, it should be {shape}.",
         )
-        require(False, f"{asked}, samples are lost: {n - sum(found)} of them.")
+        require(
+            batch.is_floating_point(),
+            f"The batch has the dtype {batch.dtype}, and the images are floats: all "
+            "their numbers have become 0 or 1.",
+        )
+        wanted = torch.zeros(shape)
+        middle, right = torch.zeros(shape), torch.zeros(shape)
+        for i, (image, _) in enumerate(samples):
+            _, height, width = image.shape
+            top, left = (shape[2] - height) // 2, (shape[3] - width) // 2
+            wanted[i, :, :height, :width] = image
+            middle[i, :, top : top + height, left : left + width] = image
+            right[i, :, shape[2] - height :, shape[3] - width :] = image
+        require(
+            not torch.equal(batch.float(), middle),
+            "The images are in the middle of their places; asked is the top left.",
+        )
+        require(
+            not torch.equal(batch.float(), right),
+            "The images are at the bottom right of their places; asked is the top "
+            "left.",
+        )
+        places = {one.numpy().tobytes() for one in batch.float()}
+        require(
+            torch.allclose(batch.float(), wanted, atol=1e-6)
+            or not all(one.numpy().tobytes() in places for one in wanted),
+            "The images are right, but not in the order of the samples.",
+        )
+        filled = wanted == 0
+        require(
+            not batch[filled].any(),
+            "Around the images there are other numbers than 0.",
+        )
+        require(
+            torch.allclose(batch.float(), wanted, atol=1e-6),
+            "The numbers of the images aren't those that came in. Is each image "
+            "copied, as it is, to its own place?",
+        )
+        require(
+            isinstance(labels, torch.Tensor),
+            f"The labels come back as a {type(labels).__name__}; a loss function "
+            "needs a tensor.",
+        )
+        require(
+            tuple(labels.shape) == (number,),
+            f"The labels have the shape {tuple(labels.shape)}; one number per image "
+            f"is {(number,)}.",
+        )
+        require(
+            labels.tolist() == [label for _, label in samples],
+            "The labels aren't those of the samples, in their order.",
+        )
+        require(
+            not labels.is_floating_point(),
+            "The labels are floats. As numbers of classes they should be integers, "
+            "or `CrossEntropyLoss` refuses them.",
+        )
 
 
 @exercise(
@@ -110,7 +180,7 @@ def draw(pick):
         numpy = np.random.get_state()[1:3]  # noqa: NPY002  (a reader may draw from it)
         with explain(
             ValueError,
-            f"It fails when {n} of {len(paths)} pictures are asked for: draw no more "
+            f"It fails if you ask for {n} of {len(paths)} images: draw no more "
             "than there are.",
         ):
             found = call_as_is(pick, given, n, seed)
@@ -120,7 +190,7 @@ def draw(pick):
         require(given == paths, "The list of paths that came in was changed.")
         require(
             len({path for path, _ in found}) == len(found),
-            "Some picture was drawn twice: draw without putting back.",
+            "An image was drawn twice: draw without putting back.",
         )
         after = np.random.get_state()[1:3]  # noqa: NPY002
         require(
@@ -140,14 +210,14 @@ def draw(pick):
         same = set(found) == set(again)
         require(
             same or seed != 0,
-            "Two calls with the seed 0 draw different pictures: 0 counts as false, so "
+            "Two calls with the seed 0 draw different images: 0 counts as false, so "
             "`if seed` and `seed or …` lose it.",
         )
         require(same, f"Two calls with the seed {seed} differ.")
         require(
             set(found) == set(ask(n, seed, random.sample(paths, len(paths)))),
-            "The same files in another order give other pictures, as `glob` may on "
-            "another machine.",
+            "The same files in another order give other images, and `glob` may list "
+            "them in another order on another machine.",
         )
         chosen = [path for path, _ in found]
         require(
@@ -155,17 +225,18 @@ def draw(pick):
             "The first of each pair is not one of the paths.",
         )
         require(
-            len(chosen) == n, f"{n} pictures were asked for, {len(chosen)} came back."
+            len(chosen) == n,
+            f"You were to draw {n} images, and {len(chosen)} came back.",
         )
     others = [ask(10, seed) for seed in random.sample(range(10**6), 4)]
     require(
         any(set(other) != set(others[0]) for other in others),
-        "Every seed gives the same pictures: nothing is drawn.",
+        "Every seed gives the same images: nothing is drawn.",
     )
     everything = ask(len(paths) + 10, 1)
     require(
         len(everything) == len(paths),
-        f"{len(paths) + 10} of {len(paths)} pictures were asked for: all of them "
+        f"Of {len(paths)} images, {len(paths) + 10} were to be drawn: all of them "
         f"should come back, not {len(everything)}.",
     )
     require(
@@ -178,7 +249,7 @@ def draw(pick):
     )
     require(
         all(label == path.parent.name for path, label in everything),
-        "The label of a picture is the name of the folder above it, as text.",
+        "The label of an image is the name of the folder above it, as text.",
     )
 
 
@@ -190,10 +261,10 @@ def _same(one, other):
     return type(one) is type(other) and one == other
 
 
-def _applied(steps, picture):
+def _applied(steps, image):
     for step in steps:
-        picture = step(picture)
-    return picture
+        image = step(image)
+    return image
 
 
 @exercise(
@@ -201,11 +272,11 @@ def _applied(steps, picture):
     title="One step less",
     hints=(
         "`list(transform.transforms)` is a list of the steps that you may change "
-        "without changing `transform`. Apply those that remain to the picture, one "
+        "without changing `transform`. Apply those that remain to the image, one "
         "after the other.",
         "take one step out of that list, for example with `del`. Then go through the "
         "rest in a loop, and hand each step what the one before returned: only the "
-        "first of them gets the picture itself.",
+        "first of them gets the image itself.",
     ),
     shown="Without `Resize` the file keeps its size, without `ToImage` there is no "
     "tensor, without `ToDtype` there are whole numbers from 0 to 255.",
@@ -218,7 +289,7 @@ def transforms(without):
         steps.insert(1, v2.RandomHorizontalFlip(p=1))
         transform = v2.Compose(list(steps))
         pixels = torch.randint(256, (random.randint(21, 30), 33, 3), dtype=torch.uint8)
-        picture = Image.fromarray(pixels.numpy())
+        image = Image.fromarray(pixels.numpy())
         found = []
         for step in range(len(steps)):
             with explain(
@@ -226,7 +297,7 @@ def transforms(without):
                 "A step is gone when the next one is asked for: work on a copy of the "
                 "list, or `transform` itself gets shorter with each call.",
             ):
-                found.append(call_as_is(without, transform, step, picture))
+                found.append(call_as_is(without, transform, step, image))
             require(
                 list(transform.transforms) == steps,
                 "Afterwards `transform` has other steps: work on a copy of the list, "
@@ -234,13 +305,13 @@ def transforms(without):
             )
         require(
             not any(isinstance(one, str) for one in found),
-            "The result is text; asked is what the steps make of the picture.",
+            "The result is text; return what the steps make of the image.",
         )
         kept = [[s for s in steps if s is not left] for left in steps]
         numbers = range(len(steps))
         wrong = {
             "Nothing is left out: all steps are applied.": [steps] * len(steps),
-            "The step is the only one applied; asked are all the others.": [
+            "The step is the only one applied; apply all the others instead.": [
                 [step] for step in steps
             ],
             "It stops at the step that is left out: those after it come too.": [
@@ -249,19 +320,19 @@ def transforms(without):
             "The steps before the one that is left out are missing.": [
                 steps[i + 1 :] for i in numbers
             ],
-            "Each step begins with the picture anew, so only the last one counts: hand "
+            "Each step begins with the image again, so only the last one counts: hand "
             "each the result of the one before.": [rest[-1:] for rest in kept],
             "Steps are counted from 0; it leaves out the one before.": [
                 kept[i - 1] for i in numbers
             ],
         }
         for text, plan in wrong.items():
-            results = [_applied(some, picture) for some in plan]
+            results = [_applied(some, image) for some in plan]
             require(not all(map(_same, found, results)), text)
         for step, one in enumerate(found):
             require(
-                _same(one, _applied(kept[step], picture)),
-                f"Without step {step} of {len(steps)} the result is another one. Are "
+                _same(one, _applied(kept[step], image)),
+                f"Without step {step} of {len(steps)} the result is different. Are "
                 "the others applied in their order?",
             )
 
@@ -271,12 +342,12 @@ def transforms(without):
     title="How often nothing?",
     hints=(
         "draw once, and compare with `torch.equal`. Do that `draws` times, and count.",
-        "call `augment(picture)` inside the loop, so that each result is a new draw. "
-        "`torch.equal` gives one answer for the whole picture, where `==` gives one "
+        "call `augment(image)` inside the loop, so that each result is a new draw. "
+        "`torch.equal` gives one answer for the whole image, where `==` gives one "
         "for each number. And a share is a count divided by `draws`.",
     ),
     shown="Identity is one of fourteen operations, and others change nothing at their "
-    "weakest, so more draws than every fourteenth are the picture itself.",
+    "weakest, so more than one draw in fourteen is the image itself.",
 )
 def augment(unchanged_share):
     for _ in range(4):
@@ -290,24 +361,24 @@ def augment(unchanged_share):
         kinds += ["pixel"] * pixel
         random.shuffle(kinds)
         # Each row is the same numbers in a mirrored order, but no mirror image.
-        picture = torch.arange(3 * 5 * 8, dtype=torch.uint8).reshape(3, 5, 8)
-        picture = picture + random.randint(1, 50)
-        change, given = _Changing(kinds), picture.clone()
+        image = torch.arange(3 * 5 * 8, dtype=torch.uint8).reshape(3, 5, 8)
+        image = image + random.randint(1, 50)
+        change, given = _Changing(kinds), image.clone()
         with explain(
             RuntimeError,
             "`==` compares two tensors number by number, and an `if` needs one answer "
-            "for the whole picture.",
+            "for the whole image.",
         ):
-            found = call_as_is(unchanged_share, change, picture, total)
-        require(torch.equal(picture, given), "The picture that came in was changed.")
+            found = call_as_is(unchanged_share, change, image, total)
+        require(torch.equal(image, given), "The image that came in was changed.")
         require(
             len(change.drawn) != 1 and len(change.drawn) != 2,
             f"Of {total} draws it makes {len(change.drawn)}: each result has to be "
-            "drawn anew.",
+            "a new draw.",
         )
         require(
             len(change.drawn) == total,
-            f"It draws {len(change.drawn)} times; {total} was asked.",
+            f"It draws {len(change.drawn)} times; it should draw {total} times.",
         )
         require(
             len(set(change.drawn)) > 1,
@@ -315,7 +386,7 @@ def augment(unchanged_share):
             "repeats it.",
         )
         found = _number(found, "The result is not one number.")
-        shown = f"Of {total} draws {expected} left the picture as it was"
+        shown = f"Of {total} draws {expected} left the image as it was"
 
         def is_(value, found=found):
             return math.isclose(found, value, abs_tol=1e-4)
@@ -335,13 +406,13 @@ def augment(unchanged_share):
         )
         require(
             not is_((expected + mirrored) / total),
-            f"{shown}. A mirror image has the same sum and the same mean, and is "
-            "another picture.",
+            f"{shown}. A mirror image has the same sum and the same mean, and "
+            "it's a different image.",
         )
         require(
             not is_((expected + pixel) / total) and not is_(1),
-            f"{shown}. If one number agrees the picture may still be another: all "
-            "have to.",
+            f"{shown}. If one number agrees, the image may still be different: all "
+            "have to agree.",
         )
         require(is_(expected / total), f"{shown}; it returns {found:.4f}.")
 
@@ -350,14 +421,14 @@ def augment(unchanged_share):
     "ex-mean",
     title="An honest average",
     hints=(
-        "how many pictures of each batch are right? Add these up, and divide by the "
-        "number of all pictures.",
+        "how many images of each batch are right? Add these up, and divide by the "
+        "number of all images.",
         "a score times the size of its batch is the number of right answers in it: "
-        "7/32 of 32 pictures are 7. `zip` pairs the two lists, and `np.average` can "
+        "7/32 of 32 images are 7. `zip` pairs the two lists, and `np.average` can "
         "even do it all, with the argument `weights`.",
     ),
-    shown="Weighted by size, the mean over batches is the accuracy over pictures, "
-    "however the pictures were cut into batches.",
+    shown="Weighted by size, the mean over batches is the accuracy over images, "
+    "however the images were cut into batches.",
 )
 def mean(mean_accuracy):
     for _ in range(10):
@@ -374,23 +445,23 @@ def mean(mean_accuracy):
         for wrong, text in (
             (
                 sum(scores) / len(scores),
-                "Each batch has the same weight, so a picture of the small last batch "
+                "Each batch has the same weight, so an image of the small last batch "
                 "counts more than one of the others.",
             ),
             (
                 sum(scores) / sum(sizes),
                 "The shares are added as they are: multiply each by the size of its "
-                "batch first, which gives a number of pictures.",
+                "batch first, which gives a number of images.",
             ),
             (
                 sum(right) / len(sizes),
                 "The right answers are divided by the number of batches, not by the "
-                "number of pictures.",
+                "number of images.",
             ),
             (sum(right), "That is how many are right, not which share."),
             (
                 sum(right[:-1]) / sum(sizes[:-1]),
-                "The last batch is left out. Its pictures count as all others do.",
+                "The last batch is left out. Its images count like all others.",
             ),
         ):
             require(abs(found - wrong) > 1e-6, text)
@@ -410,7 +481,7 @@ def mean(mean_accuracy):
         "keys are the numbers of workers: `min` with `key=medians.get` then returns a "
         "number of workers rather than a time, and the first one if two are equal.",
     ),
-    shown="Nobody knows beforehand how many workers pay off, so you measure: the "
+    shown="You can't tell beforehand how many workers pay off, so you measure: the "
     "answer depends on the data, on the machine and on what else runs on it.",
 )
 def workers(best_workers):
@@ -433,7 +504,7 @@ def workers(best_workers):
         def measure(number, calls=calls, noisy=noisy, most=most):
             require(
                 number in noisy,
-                f"It measures {number} workers; asked is from 0 to {most}.",
+                f"It measures {number} workers; measure from 0 to {most}.",
             )
             calls.append(number)
             return noisy[number][(calls.count(number) - 1) % 3]
@@ -460,7 +531,7 @@ def workers(best_workers):
         medians = {k: statistics.median(v) for k, v in noisy.items()}
         require(
             found.is_integer() and found not in set(medians.values()) - set(medians),
-            "The result is a time; asked is the number of workers that needs it.",
+            "The result is a time; return the number of workers that needed it.",
         )
         if tie:
             require(
@@ -493,14 +564,14 @@ class _Changing:
     def __init__(self, kinds):
         self.kinds, self.drawn = list(kinds), []
 
-    def __call__(self, picture):
+    def __call__(self, image):
         self.drawn.append(torch.rand(()).item())
         kind = self.kinds[(len(self.drawn) - 1) % len(self.kinds)]
         if kind == "same":
-            return picture
+            return image
         if kind == "mirrored":
-            return picture.flip(-1)
-        changed = picture.clone()
+            return image.flip(-1)
+        changed = image.clone()
         if kind == "pixel":
             changed[-1, -1, -1] += 1
         return changed
@@ -510,7 +581,7 @@ class _Changing:
     "ex-table",
     title="Labels in a table",
     hints=(
-        "in `__init__`, keep the paths and the class numbers in two lists. The picture "
+        "in `__init__`, keep the paths and the class numbers in two lists. The image "
         "itself is opened in `__getitem__`.",
         'a loop over `frame["label"]` yields the labels row by row, whatever the index '
         'says, and so does one over `frame["file"]`. For the numbers, make a '
@@ -551,8 +622,8 @@ def table(TableDataset):
             require(len(dataset) == len(rows), "Its length is not that of the table.")
             with explain(
                 KeyError,
-                "Rows are looked up by the index of the frame, which need not run from "
-                "0: count positions.",
+                "Rows are looked up by the index of the frame, which needn't run "
+                "from 0: count positions, for example with `iloc`.",
             ):
                 samples = [dataset[i] for i in range(len(rows))]
             plain = TableDataset(frame, folder)[0]
@@ -562,12 +633,18 @@ def table(TableDataset):
                 isinstance(one, (tuple, list)) and len(one) == 2
                 for one in [*samples, plain]
             ),
-            "A sample is a pair: picture and number of the class.",
+            "A sample is a pair: the image, and the number of its class.",
+        )
+        require(
+            not isinstance(plain[0], torch.Tensor),
+            "Without a transform, the image comes back as a tensor, as from "
+            "`decode_image` or `pil_to_tensor`. Open it with Pillow's `Image.open`: "
+            "the sample should hold a Pillow image.",
         )
         require(
             isinstance(plain[0], Image.Image),
-            "Without a transform the sample holds the picture itself, as Pillow opens "
-            "it.",
+            f"Without a transform, the image comes back as {type(plain[0]).__name__}. "
+            "The sample should hold a Pillow image, as `Image.open` returns it.",
         )
         require(
             all(isinstance(one[0], tuple) for one in samples),
@@ -576,17 +653,17 @@ def table(TableDataset):
         require(
             all(image.mode == "RGB" for image in seen) and plain[0].mode == "RGB",
             "Grey and transparent files come with one and four channels: convert each "
-            "picture to RGB.",
+            "image to RGB.",
         )
     wanted = sorted(set(labels))
     require(
         list(getattr(dataset, "classes", [])) == wanted,
-        "`classes` is not the sorted list of labels; in the order of the table, two "
+        "`classes` isn't the sorted list of labels; in the order of the table, two "
         "tables would number the same classes differently.",
     )
     require(
         [one[0][1][0] for one in samples] == [6 + i for i in range(len(rows))],
-        "The pictures are not in the order of the table.",
+        "The images aren't in the order of the table.",
     )
     require(
         not any(isinstance(one[1], str) for one in samples),
@@ -594,6 +671,6 @@ def table(TableDataset):
     )
     require(
         [int(one[1]) for one in samples] == [wanted.index(one) for one in labels],
-        "The label of a picture is that of another row. Rows are counted by position; "
-        "the index of the frame need not run from 0.",
+        "The label of an image is that of another row. Rows are counted by position; "
+        "the index of the frame doesn't have to run from 0.",
     )

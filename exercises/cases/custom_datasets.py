@@ -5,51 +5,104 @@ from . import Case, Mutant
 FOLDERS = ("imports", "which-data-code", "walk-code-2")
 
 CASES = {
-    "ex-last-batch": Case(
+    "ex-collate": Case(
         mutants=(
+            Mutant("batch = torch.zeros", "batch = torch.ones", "other numbers than"),
+            Mutant("batch = torch.zeros", "batch = torch.rand", "other numbers than"),
             Mutant(
-                "[min(batch_size, n - start) for start in range(0, n, batch_size)]",
-                "[batch_size] * (n // batch_size) + [n % batch_size]",
-                "an empty batch",
+                "height, width)",
+                "max(height, width), max(height, width))",
+                "have their own maximum",
             ),
             Mutant(
-                "[min(batch_size, n - start) for start in range(0, n, batch_size)]",
-                "[batch_size] * (n // batch_size)",
-                "are in no batch",
+                ", : image.shape[1], : image.shape[2]] =",
+                ", -image.shape[1] :, -image.shape[2] :] =",
+                "at the bottom right",
             ),
             Mutant(
-                "min(batch_size, n - start)", "batch_size", "more than what is left"
+                "        place[:, : image.shape[1], : image.shape[2]] = image",
+                "        top = (height - image.shape[1]) // 2\n"
+                "        left = (width - image.shape[2]) // 2\n"
+                "        _, h, w = image.shape\n"
+                "        place[:, top : top + h, left : left + w] = image",
+                "in the middle",
             ),
             Mutant(
-                "[min(batch_size, n - start) for start in range(0, n, batch_size)]",
-                "[len(part) for part in torch.arange(n).chunk(-(-n // batch_size))]",
-                "fills one batch after",
+                "    batch = torch.zeros(len(samples), 3, height, width)",
+                "    return torch.stack([image for image, _ in samples]), None\n"
+                "    batch = None",
+                "need equal ones",
             ),
-            Mutant("range(0, n, ", "range(batch_size, n, ", "samples are lost"),
             Mutant(
-                "    return [min(batch_size, n - start) for start in range(0, "
-                "n, batch_size)]",
-                "    return [len(one) for one in DataLoader(range(n), batch_size)]",
-                "You made a DataLoader",
+                "    batch = torch.zeros(len(samples), 3, height, width)",
+                "    height = min(image.shape[1] for image, _ in samples)\n"
+                "    width = min(image.shape[2] for image, _ in samples)\n"
+                "    samples = [(x[:, :height, :width], y) for x, y in samples]\n"
+                "    batch = torch.zeros(len(samples), 3, height, width)",
+                "cut down to the smallest",
             ),
+            Mutant(
+                "height, width)", "height, width, dtype=torch.uint8)", "floats: all"
+            ),
+            Mutant(
+                "in zip(batch, samples",
+                "in zip(batch, samples[::-1]",
+                "not in the order",
+            ),
+            Mutant(
+                "torch.tensor([label for _, label in samples])",
+                "[label for _, label in samples]",
+                "needs a tensor",
+            ),
+            Mutant(
+                "torch.tensor([label for _, label in samples])",
+                "torch.tensor([[label] for _, label in samples])",
+                "one number per image",
+            ),
+            Mutant(
+                "torch.tensor([label for _, label in samples])",
+                "torch.tensor([float(label) for _, label in samples])",
+                "labels are floats",
+            ),
+            Mutant(
+                "return batch, torch.tensor([label for _, label in samples])",
+                "return batch",
+                "isn't a pair",
+            ),
+            Mutant("return batch, ", "return list(batch), ", "one tensor for all"),
         ),
         others=(
             """
-def batch_sizes(n, batch_size):
-    return tuple(len(part) for part in torch.arange(n).split(batch_size))
+from torch.nn.functional import pad
+
+
+def pad_collate(samples):
+    images, labels = zip(*samples)
+    h, w = (max(image.shape[axis] for image in images) for axis in (1, 2))
+    padded = [pad(x, (0, w - x.shape[2], 0, h - x.shape[1])) for x in images]
+    return default_collate(list(zip(padded, labels)))
 """,
             """
-def batch_sizes(n, batch_size):
-    full, rest = divmod(n, batch_size)
-    sizes = [batch_size] * full
-    if rest == 0:
-        return sizes
-    return [*sizes, rest]
+def pad_collate(samples):
+    sizes = torch.tensor([image.shape for image, _ in samples])
+    batch = torch.zeros(len(samples), *sizes.amax(dim=0).tolist())
+    labels = []
+    for i in range(len(samples)):
+        image, label = samples[i]
+        batch[i, :, : image.size(1), : image.size(2)].copy_(image)
+        labels.append(label)
+    return [batch, torch.as_tensor(labels)]
 """,
             """
-def batch_sizes(n, batch_size):
-    batches = torch.utils.data.BatchSampler(range(n), batch_size, False)
-    return list(map(len, batches))
+from torch.nn.utils.rnn import pad_sequence
+
+
+def pad_collate(samples):
+    width = max(image.shape[-1] for image, _ in samples)
+    fill = torch.nn.functional.pad
+    tall = [fill(x, (0, width - x.shape[-1])).transpose(0, 1) for x, _ in samples]
+    batch = pad_sequence(tall, batch_first=True).transpose(1, 2)
+    return batch, torch.LongTensor([int(label) for _, label in samples])
 """,
         ),
     ),
@@ -113,30 +166,30 @@ def pick(paths, n, seed):
             Mutant("del steps[step]", "steps = steps[:step]", "those after it"),
             Mutant("del steps[step]", "steps = steps[step + 1 :]", "are missing"),
             Mutant("del steps[step]", "del steps[step - 1]", "counted from 0"),
-            Mutant("kept(result)", "kept(picture)", "only the last one counts"),
+            Mutant("kept(result)", "kept(image)", "only the last one counts"),
             Mutant("return result", "return type(result).__name__", "is text"),
         ),
         others=(
             """
-def without(transform, step, picture):
+def without(transform, step, image):
     kept = [one for i, one in enumerate(transform.transforms) if i != step]
-    return v2.Compose(kept)(picture)
+    return v2.Compose(kept)(image)
 """,
             """
-def without(transform, step, picture):
+def without(transform, step, image):
     for position, operation in enumerate(transform.transforms):
         if position != step:
-            picture = operation(picture)
-    return picture
+            image = operation(image)
+    return image
 """,
             """
 from functools import reduce
 
 
-def without(transform, step, picture):
+def without(transform, step, image):
     rest = [*transform.transforms]
     rest.pop(step)
-    return reduce(lambda value, operation: operation(value), rest, picture)
+    return reduce(lambda value, operation: operation(value), rest, image)
 """,
         ),
     ),
@@ -149,32 +202,32 @@ def without(transform, step, picture):
                 "that were changed",
             ),
             Mutant(
-                "torch.equal(augment(picture), picture)",
-                "augment(picture) is picture",
+                "torch.equal(augment(image), image)",
+                "augment(image) is image",
                 "the same object",
             ),
             Mutant(
-                "torch.equal(augment(picture), picture)",
-                "(augment(picture).sum() == picture.sum()).item()",
+                "torch.equal(augment(image), image)",
+                "(augment(image).sum() == image.sum()).item()",
                 "the same sum",
             ),
             Mutant(
-                "torch.equal(augment(picture), picture)",
-                "(augment(picture) == picture).any().item()",
+                "torch.equal(augment(image), image)",
+                "(augment(image) == image).any().item()",
                 "all have to",
             ),
             Mutant(
-                "        unchanged += torch.equal(augment(picture), picture)\n",
-                "        if augment(picture) == picture:\n            unchanged += 1\n",
+                "        unchanged += torch.equal(augment(image), image)\n",
+                "        if augment(image) == image:\n            unchanged += 1\n",
                 "one answer for the whole",
             ),
             Mutant(
                 "    for _ in range(draws):\n"
-                "        unchanged += torch.equal(augment(picture), picture)",
-                "    drawn = augment(picture)\n"
+                "        unchanged += torch.equal(augment(image), image)",
+                "    drawn = augment(image)\n"
                 "    for _ in range(draws):\n"
-                "        unchanged += torch.equal(drawn, picture)",
-                "drawn anew",
+                "        unchanged += torch.equal(drawn, image)",
+                "a new draw",
             ),
             Mutant(
                 "        unchanged +=",
@@ -184,20 +237,20 @@ def without(transform, step, picture):
         ),
         others=(
             """
-def unchanged_share(augment, picture, draws):
-    results = torch.stack([augment(picture) for _ in range(draws)])
-    return (results == picture).flatten(1).all(dim=1).float().mean()
+def unchanged_share(augment, image, draws):
+    results = torch.stack([augment(image) for _ in range(draws)])
+    return (results == image).flatten(1).all(dim=1).float().mean()
 """,
             """
-def unchanged_share(augment, picture, draws):
-    return sum(torch.equal(augment(picture), picture) for _ in range(draws)) / draws
+def unchanged_share(augment, image, draws):
+    return sum(torch.equal(augment(image), image) for _ in range(draws)) / draws
 """,
             """
-def unchanged_share(augment, picture, draws):
-    original = picture.numpy().copy()
+def unchanged_share(augment, image, draws):
+    original = image.numpy().copy()
     flags = pd.Series(False, index=range(draws))
     for draw in flags.index:
-        result = np.asarray(augment(picture.clone()))
+        result = np.asarray(augment(image.clone()))
         if result.shape != original.shape:
             continue
         if (result != original).any():
@@ -322,7 +375,7 @@ def best_workers(measure, most):
             Mutant(
                 '[index[name] for name in frame["label"]]',
                 'frame["label"].map(index)',
-                "need not run from",
+                "needn't run",
             ),
             Mutant(
                 '[index[name] for name in frame["label"]]',
@@ -337,7 +390,7 @@ def best_workers(measure, most):
             Mutant(
                 'image = Image.open(self.files[index]).convert("RGB")',
                 "image = v2.functional.pil_to_tensor(Image.open(self.files[index]))",
-                "as Pillow opens",
+                "`decode_image` or",
             ),
         ),
         others=(
@@ -351,8 +404,8 @@ class TableDataset(Dataset):
         return len(self.frame)
     def __getitem__(self, i):
         row = self.frame.iloc[i]
-        with Image.open(self.folder / row["file"]) as picture:
-            image = picture.convert("RGB")
+        with Image.open(self.folder / row["file"]) as opened:
+            image = opened.convert("RGB")
         return self.transform(image), torch.tensor(self.classes.index(row["label"]))
 """,
             """
@@ -386,8 +439,8 @@ class TableDataset(Dataset):
     def __len__(self):
         return len(self.rows)
     def __getitem__(self, i):
-        picture, code = Image.open(self.rows[i][0]).convert("RGB"), self.rows[i][1]
-        return [picture if self.transform is None else self.transform(picture), code]
+        image, code = Image.open(self.rows[i][0]).convert("RGB"), self.rows[i][1]
+        return [image if self.transform is None else self.transform(image), code]
 """,
         ),
     ),
@@ -439,9 +492,9 @@ import torch
 from torchvision.transforms import v2
 
 torch.manual_seed(0)
-picture = torch.randint(256, (3, 16, 16), dtype=torch.uint8)
-results = [v2.TrivialAugmentWide()(picture) for _ in range(60)]
-assert any(torch.equal(one, picture) for one in results)
+image = torch.randint(256, (3, 16, 16), dtype=torch.uint8)
+results = [v2.TrivialAugmentWide()(image) for _ in range(60)]
+assert any(torch.equal(one, image) for one in results)
 assert len({one.numpy().tobytes() for one in results}) > 5
 assert len(v2.TrivialAugmentWide._AUGMENTATION_SPACE) == 14
 assert v2.RandAugment().num_ops == 2
@@ -451,8 +504,8 @@ import torch
 from torchvision.transforms import v2
 
 flip = v2.RandomHorizontalFlip()
-picture = torch.arange(12.0).reshape(1, 3, 4)
-assert len({tuple(flip(picture).flatten().tolist()) for _ in range(60)}) == 2
+image = torch.arange(12.0).reshape(1, 3, 4)
+assert len({tuple(flip(image).flatten().tolist()) for _ in range(60)}) == 2
 try:
     torch.stack([torch.zeros(3, 5, 6), torch.zeros(3, 6, 5)])
 except RuntimeError:
