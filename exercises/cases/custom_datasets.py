@@ -513,4 +513,16 @@ except RuntimeError:
 else:
     raise AssertionError("unequal sizes were stacked")
 """,
+    "Question 6": """
+from io import BytesIO
+
+from PIL import Image, ImageOps
+
+note, file = Image.Exif(), BytesIO()
+note[0x0112] = 6
+Image.new("RGB", (4, 2)).save(file, "JPEG", exif=note)
+opened = Image.open(file)
+assert opened.convert("RGB").size == (4, 2)
+assert ImageOps.exif_transpose(opened).size == (2, 4)
+""",
 }
