@@ -67,7 +67,7 @@ def scores(scores):
         require(
             precision.shape == recall.shape == (classes,),
             f"For {classes} classes the shapes are {tuple(precision.shape)} and "
-            f"{tuple(recall.shape)}: return one score per class, and no average.",
+            f"{tuple(recall.shape)}: return one score per class, not an average.",
         )
         require(
             not (precision.eq(0).all() or recall.eq(0).all()),
@@ -129,7 +129,7 @@ def spread(blob_accuracy):
             False,
             f"With a spread of {width}, the test accuracy should be {expected:.3f} "
             f"after 100 epochs, and yours is {found:.3f}. Do the data, the split and "
-            "the model have the seed 42?",
+            "the model all use seed 42?",
         )
 
 
@@ -208,7 +208,7 @@ def blob_rate(last_blob_loss):
         require(
             False,
             f"{asked}, the last training loss is {losses[-2]:.4f}, not {found:.4f}. "
-            "Do both arguments arrive, and are there 100 epochs?",
+            "Does the function use both arguments, and train for 100 epochs?",
         )
 
 
@@ -260,18 +260,16 @@ def multi_label(tag_model, per_label):
     right = ((outputs > 0) == labels).float().mean(dim=0)
     one = labels[:, 0] != labels[:, 1]
     ordered = ((outputs[:, 0] > outputs[:, 1]) == labels[:, 0])[one].float().mean()
-    reached = (
-        f"On new points the labels are right for {right[0]:.2f} and {right[1]:.2f}"
-    )
+    reached = f"On new points the two accuracies are {right[0]:.2f} and {right[1]:.2f}"
     require(
         right.min() > 0.88 or ordered < 0.95,
-        f"{reached} of them, and yet the model knows which of the two is likelier. A "
+        f"{reached}, and yet the model knows which of the two is likelier. A "
         "loss with a softmax in it makes them compete, so the model never learns "
         "whether both are true, or neither.",
     )
     require(
         right.min() > 0.88,
-        f"{reached} of them: train for longer.",
+        f"{reached}: train for longer.",
     )
     generator = torch.Generator().manual_seed(42)  # the points of the stub
     points = (2 * torch.rand(1000, 2, generator=generator) - 1)[800:]
@@ -290,9 +288,8 @@ def multi_label(tag_model, per_label):
     hints=(
         "take the mean and the standard deviation of each column, `dim=0`, from the "
         "first argument alone, and use them for both.",
-        "`stratify` in `train_test_split` keeps the shares, as for the rare class. For "
-        "both trainings, a `BlobModel` with 30 inputs, 1 output and ReLU will do, with "
-        "`loss_fn` and 300 epochs with `metric=None`. For the recall, predict "
+        "for both trainings, a `BlobModel` with 30 inputs, 1 output and ReLU will do, "
+        "with `loss_fn` and 300 epochs with `metric=None`. For the recall, predict "
         "malignant where the logit is above 0, and ask: of the samples that *are* "
         "malignant, which share was found?",
     ),
@@ -338,7 +335,7 @@ def real(standardise, raw_accuracy, scaled_accuracy, scaled_recall):
     right = (test - train.mean(0)) / train.std(0)
     require(
         torch.allclose(new_test, right, rtol=0.02, atol=0.02),
-        "The test set isn't treated with the numbers of the training set.",
+        "The test set isn't scaled with the numbers of the training set.",
     )
     raw = one_number(raw_accuracy, "`raw_accuracy`")
     scaled = one_number(scaled_accuracy, "`scaled_accuracy`")
@@ -350,8 +347,8 @@ def real(standardise, raw_accuracy, scaled_accuracy, scaled_recall):
     )
     require(
         raw < 0.85,
-        f"`raw_accuracy` is {raw:.2f}. With SGD at 0.1, the features as they are don't "
-        "get that far; have you trained on the standardised ones twice?",
+        f"`raw_accuracy` is {raw:.2f}. With SGD at 0.1, you don't get that far with "
+        "the features as they are; did you train on the standardised ones both times?",
     )
     require(
         abs(recall - scaled) > 1e-6 or recall == 1,
@@ -397,7 +394,7 @@ def _wide_parts(model):
             return weights, biases
         require(
             not torch.allclose(x.relu().reshape(-1), answers, atol=1e-4),
-            "There is a ReLU on the output, and a logit can be any number.",
+            "There is a ReLU on the output, but a logit can be any number.",
         )
         require(
             not torch.allclose(x.sigmoid().reshape(-1), answers, atol=1e-4),
@@ -446,13 +443,13 @@ def _require_dropout(model, share):
     require(
         all(drops) or share == 0,
         f"In training mode {'no' if not any(drops) else 'only one'} hidden layer drops "
-        "anything; dropout after each of the two ReLUs is meant.",
+        "anything; put dropout after both ReLUs.",
     )
     for drawn, factor in ((second, kept), (first, kept**2)):
         largest = drawn.max().item()
         require(
             share == 0 or abs(largest - 1.1 * factor) < 1e-3,
-            f"For a share of {share}, what is not dropped should become "
+            f"For a share of {share}, the numbers that stay should become "
             f"{kept:.2f} times as large at each ReLU. Does each drop the share that "
             "the argument gives?",
         )
@@ -469,7 +466,7 @@ def _require_dropout(model, share):
         )
     require(
         abs(inputs.max() - kept**2) < 1e-3,
-        "The points themselves are dropped too; dropout after each ReLU is meant.",
+        "The points themselves are dropped too; put dropout after the ReLUs only.",
     )
 
 

@@ -35,7 +35,7 @@ CASES = {
             Mutant(
                 "right / matrix.sum(dim=0)",
                 "(right / matrix.sum(dim=0)).mean()",
-                "no average",
+                "not an average",
             ),
         ),
         others=(
@@ -74,7 +74,7 @@ def scores(matrix):
             Mutant(
                 "cluster_std=spread, random_state=42",
                 "cluster_std=spread, random_state=0",
-                "have the seed 42",
+                "all use seed 42",
             ),
             Mutant('"test_accuracy"', '"train_accuracy"', "on the training set"),
             Mutant("epochs=100", "epochs=1", "should be"),
@@ -203,10 +203,8 @@ record_relu = train_blobs(nn.ReLU)
         needs=NEEDED,
         mutants=(
             Mutant("    torch.manual_seed(42)\n", "", "directly before the model"),
-            Mutant("lr=lr", "lr=0.1", "Do both arguments arrive"),
-            Mutant(
-                "NUM_CLASSES, hidden_units)", "NUM_CLASSES)", "Do both arguments arrive"
-            ),
+            Mutant("lr=lr", "lr=0.1", "use both arguments"),
+            Mutant("NUM_CLASSES, hidden_units)", "NUM_CLASSES)", "use both arguments"),
             Mutant('["train_loss"][-1]', '["train_loss"][0]', "the loss of epoch 0"),
             Mutant(
                 "NUM_CLASSES, hidden_units)",
