@@ -402,8 +402,8 @@ def _in_order(pictures, labels, size):
         "and its `len` is the number of steps. For the loss you need a *second* "
         "loader, one that leaves nothing out. `test_step` returns the loss first.",
     ),
-    shown="Larger batches mean fewer steps of the same length. A fair comparison gives "
-    "each size a learning rate of its own.",
+    shown="Larger batches mean fewer steps at the same learning rate. A fair "
+    "comparison gives each size a learning rate of its own.",
 )
 def batch_size(train_with):
     # All pictures alike: then the order of the batches makes no difference.
