@@ -36,12 +36,12 @@ def same_batches(plain, fast):
     )
 
 
-def train(build, loaders, device, epochs, *, compiled=False, **options):
+def train(build, loaders, device, epochs, *, fused=False, compiled=False, **options):
     """Train and test as chapter 08 does; give seconds and the scores of the test."""
     loss_fn = nn.CrossEntropyLoss()
     torch.manual_seed(42)
     model = build().to(device, **options)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, fused=bool(options))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, fused=fused)
     warm_up = 0.0
     if compiled:
         model = torch.compile(model)
@@ -117,12 +117,12 @@ def main():
         fast_loader(tensors[1], batch_size=1000),
     )
     print(
-        f"{len(train_data):,} + {len(test_data):,} pictures, {arguments.epochs} epochs,"
+        f"{len(train_data):,} + {len(test_data):,} images, {arguments.epochs} epochs,"
         f" {device}, {torch.get_num_threads()} thread(s), {platform.machine()},"
         f" PyTorch {torch.__version__}"
     )
     print(f"identical batches: {same_batches(plain[0], fast[0])}")
-    print(f"decoding all pictures once: {decoding:.1f} s, counted in the fast rows\n")
+    print(f"decoding all images once: {decoding:.1f} s, counted in the fast rows\n")
 
     def v0():
         return chapter["FashionV0"](784, 10, 10)
@@ -138,11 +138,12 @@ def main():
         "TinyVGG": [
             ("plain loop", tiny, plain, {}),
             ("in memory", tiny, fast, {}),
-            ("+ channels_last, fused SGD", tiny, fast, LAST),
+            ("+ channels_last", tiny, fast, LAST),
+            ("+ fused SGD", tiny, fast, {**LAST, "fused": True}),
         ],
     }
     if arguments.compile:
-        compiled = {**LAST, "compiled": True}
+        compiled = {**LAST, "fused": True, "compiled": True}
         variants["TinyVGG"].append(("+ torch.compile", tiny, fast, compiled))
     rows = []
     for model, runs in variants.items():

@@ -296,7 +296,7 @@ def avgpool(average_pool, average_by_convolution):
             require(
                 False,
                 f"{asked} averages numbers that are not neighbours. In a `reshape` the "
-                "new axis of length 2 comes right *behind* the axis it was cut from.",
+                "new axis of length 2 comes right *after* the axis it was cut from.",
             )
 
 
@@ -620,7 +620,7 @@ def improve(build_improved, validation_loss):
     require(
         not leaked and not first.careless,
         "The loss is measured in training mode, where BatchNorm and Dropout make the "
-        "answer for a image depend on luck and on its neighbours. Call `eval()`.",
+        "answer for an image depend on luck and on its neighbours. Call `eval()`.",
     )
     require(
         _alike(first, twin) or not _alike(first, _repeated(first, kept[0], False)),

@@ -136,7 +136,7 @@ def conv_shape(layer, shape):
             Mutant(
                 "(n, c, h // 2, 2, w // 2, 2).mean(dim=(3, 5))",
                 "(n, c, 2, h // 2, 2, w // 2).mean(dim=(2, 4))",
-                "*behind* the axis",
+                "*after* the axis",
             ),
             Mutant(".mean(dim=(3, 5))", ".amax(dim=(3, 5))", "the largest number"),
             Mutant(".mean(dim=(3, 5))", ".sum(dim=(3, 5))", "four times the mean"),
