@@ -291,7 +291,7 @@ def multi_label(tag_model, per_label):
         "for both trainings, a `BlobModel` with 30 inputs, 1 output and ReLU will do, "
         "with `loss_fn` and 300 epochs with `metric=None`. For the recall, predict "
         "malignant where the logit is above 0, and ask: of the samples that *are* "
-        "malignant, which share was found?",
+        "malignant, what share was found?",
     ),
     shown="Standardised features make the difference, and `standardise` takes all its "
     "numbers from the training set.",
