@@ -42,13 +42,13 @@ class _Watched(nn.Module):
     def forward(self, x):
         require(
             isinstance(x, torch.Tensor) and x.ndim != 3,
-            "The model got one picture without a batch axis. It expects "
+            "The model got one image without a batch axis. It expects "
             "(N, C, H, W), and N may be 1.",
         )
         require(
             x.ndim == 4 and x.shape[0] == 1,
-            f"The model got a batch of shape {tuple(x.shape)}; the new axis comes in "
-            "front.",
+            f"The model got a batch of shape {tuple(x.shape)}; the new axis belongs "
+            "in front.",
         )
         self.training_seen |= self.training
         self.grad_seen |= torch.is_grad_enabled()
@@ -57,17 +57,17 @@ class _Watched(nn.Module):
 
 @exercise(
     "ex-one-batch",
-    title="One picture, one answer",
+    title="One image, one answer",
     hints=(
         "`unsqueeze(0)` makes a batch of one, and the batch goes to `device`. Then "
-        "take the softmax, and find the largest.",
+        "take the softmax, and find the largest probability.",
         "call `model.eval()`, and run the model under `torch.inference_mode()`. The "
         "logits have the shape `(1, classes)`, so the softmax goes along `dim=1`; "
         "along `dim=0` every probability would be 1. `argmax` names the class, and "
         "`.item()` makes plain numbers.",
     ),
-    shown="One picture is a batch of one. Now see how sure an untrained model is of "
-    "its answers, whatever it is shown.",
+    shown="One image is a batch of one. Now see how sure an untrained model is of "
+    "its answers, whatever you show it.",
 )
 def one_picture(predict_one):
     device = get_device()
@@ -90,23 +90,23 @@ def one_picture(predict_one):
         model.training_seen = model.grad_seen = False
         given = image.clone()
         answer = call_as_is(predict_one, model, image)
-        require(torch.equal(image, given), "The picture that came in was changed.")
+        require(torch.equal(image, given), "The image that came in was changed.")
         require(
             not model.training_seen,
-            "The model is asked in training mode, where dropout is at work: the same "
-            "picture gets another answer each time.",
+            "The model answers in training mode, where dropout is at work: the same "
+            "image gets a different answer each time. Call `model.eval()` first.",
         )
         require(
             not model.grad_seen,
-            "Gradients are recorded, which costs time and memory and is of no use "
-            "here: `torch.inference_mode()`.",
+            "Gradients are recorded, which costs time and memory, and you don't need "
+            "them here: use `torch.inference_mode()`.",
         )
         parts = _pair(answer, "number of the class, probability")
         best, probability = (_number(x, "A part is not one number.") for x in parts)
         require(
             abs(probability - 1) > 1e-3,
             "Its probability is 1: over which axis did softmax go? In a batch of one, "
-            "each class stands alone along the first axis.",
+            "each class is alone along the first axis.",
         )
         require(
             abs(probability - logits.max().item()) > 1e-3,
@@ -138,7 +138,7 @@ def one_picture(predict_one):
         "enough, and it begins with 0: a loss at or above `chance - margin` sets it "
         "back to 0, and a loss below sets it to the epoch, but only if it's still 0.",
     ),
-    shown="A dip is not yet learning: the start is where the loss leaves chance for "
+    shown="A dip isn't learning yet: learning starts where the loss leaves chance for "
     "good.",
 )
 def longer(starts):
@@ -173,38 +173,38 @@ def longer(starts):
         asked += ", ".join(f"{loss:.2f}" for loss in losses)
         require(
             found is not None,
-            f"{asked} it returns nothing. Where the loss does not stay below, asked is "
-            "0.",
+            f"{asked} it returns nothing. Where the loss doesn't stay below, return 0.",
         )
         found = _number(found, "The result is not the number of an epoch.")
         below = [loss < chance - margin for loss in losses]
         require(
             not (expected == 0 and found == len(losses)),
-            f"{asked} the last epoch is not below the line, and it is the answer; 0 is "
-            "asked if the loss does not stay below.",
+            f"{asked} you return the last epoch, and its loss isn't below the line; "
+            "return 0 if the loss doesn't stay below.",
         )
         first = below.index(True) + 1 if True in below else 0
         require(
             found != first or first == expected,
-            f"{asked} it takes the first dip. Later epochs are back at chance, so "
-            "learning has not begun there.",
+            f"{asked} you take the first dip. Later epochs are back at chance, so "
+            "learning hasn't begun there.",
         )
         # The first epoch from which on all losses are below chance, by any amount.
         above = [i for i, loss in enumerate(losses, start=1) if loss >= chance]
         loose = above[-1] + 1 if above else 1
         require(
             found != loose or loose == expected,
-            f"{asked} it ignores the margin: a loss a little below chance "
+            f"{asked} your answer ignores the margin: a loss a little below chance "
             "may be noise.",
         )
         require(
             found != expected - 1 or expected == 0,
-            f"{asked} it is one epoch early: the index of the losses begins with 1.",
+            f"{asked} your answer is one epoch early: the index of the losses "
+            "begins with 1.",
         )
         require(
             found != losses.index(min(losses)) + 1 or expected == 0,
-            f"{asked} it names the epoch with the smallest loss, not the one in which "
-            "learning begins.",
+            f"{asked} you return the epoch with the smallest loss, not the one in "
+            "which learning begins.",
         )
         require(
             found == expected,
@@ -216,15 +216,15 @@ def longer(starts):
     "ex-technique",
     title="Your own technique",
     hints=(
-        "copy the picture, draw a row and a column for the upper left corner, and set "
+        "copy the image, draw a row and a column for the upper left corner, and set "
         "`[:, row : row + side, column : column + side]` of the copy to 0.",
         "`image.clone()` makes the copy. The corner may be in any row from 0 to the "
         "height minus `side`, that one included: `random.randint` can draw its upper "
         "end, `torch.randint` can't. Draw row and column separately; the height is "
         "`image.shape[1]`, because the channels come first.",
     ),
-    shown="A missing corner leaves the label true, and no single spot of a picture can "
-    "be learned by heart.",
+    shown="The label stays true with a square missing, and no single spot of an image "
+    "can be learned by heart.",
 )
 def technique(cutout):
     for channels, height, width in ((3, 8, 6), (1, 6, 8), (4, 7, 7)):
@@ -237,11 +237,11 @@ def technique(cutout):
             found = call_as_is(cutout, image, side)
             require(
                 isinstance(found, torch.Tensor) and found.shape == given.shape,
-                "The result is not a tensor of the shape of the picture.",
+                "The result isn't a tensor of the shape of the image.",
             )
             require(
                 found.dtype == dtype,
-                f"A picture of {dtype} comes back as {found.dtype}.",
+                f"An image of {dtype} comes back as {found.dtype}.",
             )
             kept &= torch.equal(image, given)
             mask = found != given
@@ -250,14 +250,14 @@ def technique(cutout):
         masks = torch.stack(masks)  # (draws, C, H, W)
         require(
             kept,
-            "The picture that came in has a hole too: the next epoch would cut another "
+            "The image that came in has a hole, too: the next epoch would cut another "
             "one into it. Work on a copy.",
         )
         require(masks.any().item(), "Nothing is painted over.")
         require(painted, "The hole is not filled with 0.")
         require(
             not masks.all(dim=3).any().item(),
-            "Whole rows are painted over: a picture as a tensor has its channels "
+            "Whole rows are painted over: an image as a tensor has its channels "
             "first, so the square is in the second and third axis.",
         )
         require(
@@ -289,12 +289,12 @@ def technique(cutout):
         require(
             sizes.min() >= side and bool((spots.sum(dim=(1, 2)) == side**2).all()),
             f"For a side of {side} some holes are only {sizes.min()} long: a corner "
-            "drawn too far out leaves a part of the square outside the picture.",
+            "drawn too far out leaves a part of the square outside the image.",
         )
         reached = max(row for row, _ in corners), max(column for _, column in corners)
         require(
             reached[0] >= last[0] and reached[1] >= last[1],
-            f"In pictures of {height} by {width} the hole never touches the last row "
+            f"In images of {height} by {width} the hole never touches the last row "
             "or the last column: how far may the corner go, and does your draw "
             "include its end?",
         )
@@ -306,16 +306,17 @@ def technique(cutout):
 
 @exercise(
     "ex-any-file",
-    title="Any picture at all",
+    title="Any image at all",
     hints=(
-        "one call of `decode_image` can do all of it. Look up its arguments: which one "
-        "is about the channels, and which one reads the note about which way is up?",
-        '`mode="RGB"` settles the channels, for grey, transparent and palette files '
-        "alike. `apply_exif_orientation` turns a photo upright, and it's off unless "
-        "you switch it on. Give `decode_image` the path as text: `str(path)`.",
+        "open the file with Pillow. One of its functions turns an image upright, one "
+        "of its methods settles the channels, and torchvision makes the tensor.",
+        "`ImageOps.exif_transpose` gives you the image upright, "
+        '`convert("RGB")` makes three channels of grey, transparent and palette files '
+        "alike, and `pil_to_tensor` puts the channels first. Turn the image first: "
+        "`convert` may leave the note behind.",
     ),
-    shown="Channels, type and orientation are a property of the file; after this one "
-    "function a model no longer meets them.",
+    shown="Channels, type and orientation differ from file to file; behind this "
+    "function, they don't any more.",
 )
 def any_file(load_any):
     colours = torch.tensor(
@@ -352,12 +353,12 @@ def any_file(load_any):
             )
             require(
                 not (found.ndim == 3 and found.shape[2] in (1, 3, 4)),
-                "The channels come last, as Pillow and NumPy have them; a model wants "
+                "The channels come last, as in Pillow and NumPy; a model expects "
                 "them first.",
             )
             require(
                 found.ndim == 3,
-                f"The result has the shape {tuple(found.shape)}; one picture without a "
+                f"The result has the shape {tuple(found.shape)}; one image without a "
                 "batch axis is (3, H, W).",
             )
             require(
@@ -367,7 +368,7 @@ def any_file(load_any):
             require(
                 found.dtype == torch.uint8,
                 f"The result is of {found.dtype}; whole numbers, `torch.uint8`, are "
-                "asked, and the transform makes floats of them.",
+                "wanted, and the transform makes floats of them.",
             )
             wanted = stored if kind == "palette" else image
             if kind == "grey":
@@ -377,12 +378,12 @@ def any_file(load_any):
             right = right and (found.cpu().int() - wanted.int()).abs().max() <= 12
             require(
                 right or kind != "phone",
-                "A photo lies on its side or stands on its head: a phone stores it as "
-                "the sensor saw it, with a note which way is up.",
+                "A photo is on its side or upside down: a phone stores it as the "
+                "sensor saw it, with a note that says which way is up.",
             )
             require(
                 right,
-                f"The picture in a {kind or 'plain'} file comes out as another one.",
+                f"The image in a {kind or 'plain'} file comes out as a different one.",
             )
 
 
@@ -403,7 +404,7 @@ class _Mean(nn.Module):
         self.sizes.append(len(x))
         require(
             not torch.is_grad_enabled(),
-            "Gradients are recorded, which costs memory for every picture: "
+            "Gradients are recorded, which costs memory for every image: use "
             "`torch.inference_mode()`.",
         )
         return self.dropout(x.mean(dim=(2, 3)) * self.scale)
@@ -411,9 +412,9 @@ class _Mean(nn.Module):
 
 @exercise(
     "ex-many-files",
-    title="Many pictures, one table",
+    title="Many images, one table",
     hints=(
-        "take 25 paths at a time: stack their transformed pictures and collect the "
+        "take 25 paths at a time: stack their transformed images and collect the "
         "probabilities. Build the table when you have them all.",
         "`paths[start : start + 25]` is one batch, and the last one may be shorter. "
         "Join all probabilities with `torch.cat`, and make them a `pd.DataFrame` with "
@@ -438,7 +439,7 @@ def many(predict_files):
             means.append(colour)
         with explain(
             ValueError,
-            "Two columns of different lengths met: is there a row for the pictures of "
+            "Two columns of different lengths met: is there a row for the images of "
             "the last batch, which is smaller?",
         ):
             frame = call_as_is(predict_files, model, list(paths), transform)
@@ -449,7 +450,7 @@ def many(predict_files):
     )
     require(
         model.sizes == [25, number - 25],
-        f"The model saw batches of {model.sizes[:4]}; {number} pictures in batches of "
+        f"The model saw batches of {model.sizes[:4]}; {number} images in batches of "
         f"25 are one of 25 and one of {number - 25}.",
     )
     columns = list(frame.columns)
@@ -460,8 +461,8 @@ def many(predict_files):
     )
     require(
         list(map(str, frame["file"])) != list(map(str, paths)),
-        "The column `file` holds whole paths, which exist on this machine alone; its "
-        "name is enough.",
+        "The column `file` holds whole paths, which exist on this machine alone; the "
+        "name of the file is enough.",
     )
     require(
         list(frame["file"]) == [path.name for path in paths],
@@ -492,11 +493,11 @@ def many(predict_files):
     best = [columns[1 + i] for i in expected.argmax(dim=1)]
     require(
         not any(isinstance(name, (int, np.integer)) for name in frame["predicted"]),
-        "`predicted` holds numbers of classes; their names are asked.",
+        "`predicted` holds numbers of classes; their names are wanted.",
     )
     require(
         list(frame["predicted"]) == best,
-        "`predicted` is not the name of the class with the largest probability.",
+        "`predicted` isn't the name of the class with the largest probability.",
     )
 
 
@@ -521,7 +522,7 @@ def _candidate(labels, valid, test, sure):
     """Return a model with these shares of right answers, in that order of samples."""
     right = torch.zeros(len(labels), dtype=torch.bool)
     right[:100] = torch.rand(100).argsort() < valid * 100
-    # The pictures of the small last batch come out wrong.
+    # The images of the small last batch come out wrong.
     right[100:] = torch.arange(len(labels) - 100) < round(test * (len(labels) - 100))
     return _Answering(labels, right, sure)
 
@@ -537,7 +538,7 @@ def _candidate(labels, valid, test, sure):
         "that, call `test_step` once more, with this model and the test loader. It "
         "returns loss and accuracy, and you want the second.",
     ),
-    shown="The validation set did the choosing, so the test set has flattered no "
+    shown="The validation set did the choosing, so the test set hasn't flattered any "
     "model.",
 )
 def model(choose_and_test):
@@ -571,12 +572,12 @@ def model(choose_and_test):
         name, accuracy = _pair(answer, "name of the model, its test accuracy")
         require(
             not any(one.training_seen for one in models.values()),
-            "The models are asked in training mode: call `eval()` before, as "
+            "The models answer in training mode: call `eval()` before, as "
             "`test_step` does.",
         )
         require(
             name in models,
-            "The first of the pair is not one of the names in the dictionary.",
+            "The first of the pair isn't one of the names in the dictionary.",
         )
         require(
             role[name] != "late",
@@ -592,7 +593,7 @@ def model(choose_and_test):
         seen = {role[key] for key, one in models.items() if one.tests}
         require(
             seen <= {"best"},
-            "Models that were not chosen have seen the test pictures. Choose first, "
+            "Models that weren't chosen have seen the test images. Choose first, "
             "then measure the chosen one alone.",
         )
         accuracy = _number(accuracy, "The accuracy is not a number.")
@@ -602,7 +603,10 @@ def model(choose_and_test):
         loss = nn.functional.cross_entropy(logits[100:], labels[100:]).item()
         of_batches = [part.mean().item() for part in hits[100:].split(32)]
         for wrong, text in (
-            (100 * expected, "The accuracy is a percentage; asked is from 0 to 1."),
+            (
+                100 * expected,
+                "The accuracy is a percentage; wanted is a number from 0 to 1.",
+            ),
             (loss, "The second of the pair is a loss, not an accuracy."),
             (
                 hits[:100].mean().item(),
@@ -611,7 +615,7 @@ def model(choose_and_test):
             ),
             (
                 sum(of_batches) / len(of_batches),
-                "This is the mean of the batch accuracies, in which a picture of the "
+                "This is the mean of the batch accuracies, in which an image of the "
                 "small last batch counts more.",
             ),
         ):

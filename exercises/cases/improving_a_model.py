@@ -6,7 +6,7 @@ CASES = {
     "ex-one-batch": Case(
         mutants=(
             Mutant(".unsqueeze(0)", "", "without a batch axis"),
-            Mutant(".unsqueeze(0)", ".unsqueeze(-1)", "comes in front"),
+            Mutant(".unsqueeze(0)", ".unsqueeze(-1)", "in front"),
             Mutant("    model.eval()\n", "", "in training mode"),
             Mutant("with torch.inference_mode():", "if True:", "Gradients"),
             Mutant("softmax(dim=1)", "softmax(dim=0)", "which axis"),
@@ -109,7 +109,7 @@ def starts(losses, chance, margin=0.05):
             Mutant(
                 "random.randint(0, width - side)",
                 "random.randint(0, width - 1)",
-                "outside the picture",
+                "outside the image",
             ),
             Mutant(
                 "random.randint(0, width - side)",
@@ -174,33 +174,21 @@ def cutout(image, side):
     ),
     "ex-any-file": Case(
         mutants=(
-            Mutant(', mode="RGB"', "", "ask for RGB"),
-            Mutant(", apply_exif_orientation=True", "", "on its side"),
+            Mutant('.convert("RGB")', "", "ask for RGB"),
+            Mutant("ImageOps.exif_transpose(opened)", "opened.copy()", "on its side"),
+            Mutant('convert("RGB"))', 'convert("RGB")) / 255', "whole numbers"),
             Mutant(
-                "apply_exif_orientation=True)",
-                "apply_exif_orientation=True) / 255",
-                "whole numbers",
-            ),
-            Mutant(
-                "apply_exif_orientation=True)",
-                "apply_exif_orientation=True).unsqueeze(0)",
+                'convert("RGB"))',
+                'convert("RGB")).unsqueeze(0)',
                 "without a batch axis",
             ),
             Mutant(
-                "apply_exif_orientation=True)",
-                "apply_exif_orientation=True).permute(1, 2, 0)",
+                'convert("RGB"))',
+                'convert("RGB")).permute(1, 2, 0)',
                 "channels come last",
             ),
-            Mutant(
-                "apply_exif_orientation=True)",
-                "apply_exif_orientation=True).numpy()",
-                "not a tensor",
-            ),
-            Mutant(
-                "apply_exif_orientation=True)",
-                "apply_exif_orientation=True).flip(0)",
-                "as another one",
-            ),
+            Mutant('convert("RGB"))', 'convert("RGB")).numpy()', "not a tensor"),
+            Mutant('convert("RGB"))', 'convert("RGB")).flip(0)', "as a different one"),
         ),
         others=(
             """
@@ -212,7 +200,7 @@ def load_any(path):
     return torch.from_numpy(np.array(upright)).permute(2, 0, 1)
 """,
             """
-from torchvision.io import ImageReadMode
+from torchvision.io import ImageReadMode, decode_image
 
 
 def load_any(path):
@@ -269,6 +257,9 @@ def load_any(path):
         ),
         others=(
             """
+from torchvision.io import decode_image
+
+
 def predict_files(model, paths, transform):
     images = [transform(decode_image(str(p), mode="RGB")) for p in paths]
     model = model.to(device).eval()
@@ -281,6 +272,9 @@ def predict_files(model, paths, transform):
     return pd.DataFrame(table | {"predicted": best})
 """,
             """
+from torchvision.io import decode_image
+
+
 def predict_files(model, paths, transform):
     model.eval()
     parts = []
@@ -295,6 +289,9 @@ def predict_files(model, paths, transform):
     return table.assign(predicted=table[class_names].idxmax(axis=1))
 """,
             """
+from torchvision.io import decode_image
+
+
 class _Files(Dataset):
     def __init__(self, paths, transform):
         self.paths = [Path(path) for path in paths]
@@ -463,6 +460,21 @@ assert fitted(0, 1e-6) > 1.0
 """,
     "Question 3": """
 import torch
+
+
+def moved(kind, decay):
+    weight = torch.nn.Parameter(torch.ones(1, dtype=torch.float64))
+    weight.grad = torch.zeros_like(weight)
+    kind([weight], lr=0.001, weight_decay=decay).step()
+    return 1 - weight.item()
+
+
+assert abs(moved(torch.optim.Adam, 0.01) - 0.001) < 1e-6
+assert abs(moved(torch.optim.Adam, 0.0001) - 0.001) < 1e-6
+assert abs(moved(torch.optim.AdamW, 0.01) - 0.00001) < 1e-9
+""",
+    "Question 4": """
+import torch
 from torch import nn
 
 norm = nn.BatchNorm2d(3)
@@ -477,20 +489,20 @@ assert norm.eval()(x).mean().abs() < 0.1
 dropout = nn.Dropout(0.5).eval()
 assert torch.equal(dropout(x), x)
 """,
-    "Question 4": """
+    "Question 5": """
 import torch
 
 layer = torch.nn.Conv2d(3, 4, 3)
-picture = torch.randint(256, (1, 3, 8, 8), dtype=torch.uint8)
-assert layer(picture.float()).abs().max() > 10 * layer(picture / 255).abs().max()
+image = torch.randint(256, (1, 3, 8, 8), dtype=torch.uint8)
+assert layer(image.float()).abs().max() > 10 * layer(image / 255).abs().max()
 try:
-    layer(picture)
+    layer(image)
 except RuntimeError:
     pass
 else:
     raise AssertionError("uint8 was accepted")
 """,
-    "Question 5": """
+    "Question 6": """
 import torch
 
 # Ten models that are equally good, on 75 test images each.
