@@ -59,7 +59,9 @@ def predict_one(model, image):
             ),
             Mutant("    return start", "    return losses.idxmin()", "smallest loss"),
             Mutant("    return start", "    return start or None", "returns nothing"),
-            Mutant("    return start", "    return start or len(losses)", "0 is asked"),
+            Mutant(
+                "    return start", "    return start or len(losses)", "return 0 if"
+            ),
             Mutant(
                 "for epoch, loss in losses.items():",
                 "for epoch in range(len(losses)):\n        loss = losses[epoch]",
