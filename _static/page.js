@@ -4,6 +4,11 @@ addEventListener("DOMContentLoaded", () => {
   const boxes = document.querySelectorAll(
     "pre, div.math, .cell_output > .output, .pst-scrollable-table-container",
   );
+  // Tables and formulas fade where they go on. (Code has shadows, by CSS alone.)
+  const fade = ({scrollLeft, scrollWidth, clientWidth, classList}) => {
+    classList.toggle("goes-on-before", scrollLeft > 1);
+    classList.toggle("goes-on-after", scrollLeft < scrollWidth - clientWidth - 1);
+  };
   const letKeyboardScroll = new ResizeObserver((entries) => {
     const scrolls = entries.map(
       ({target}) =>
@@ -13,9 +18,13 @@ addEventListener("DOMContentLoaded", () => {
     entries.forEach(({target}, i) => {
       if (scrolls[i]) target.tabIndex = 0;
       else target.removeAttribute("tabindex");
+      fade(target);
     });
   });
-  for (const box of boxes) letKeyboardScroll.observe(box);
+  for (const box of boxes) {
+    letKeyboardScroll.observe(box);
+    box.addEventListener("scroll", () => fade(box), {passive: true});
+  }
   // Fonts change what is in a box, and not always the box.
   document.fonts.addEventListener("loadingdone", () => {
     for (const box of boxes) {

@@ -87,6 +87,10 @@
       const guess = document.createElement("strong");
       if (chosen) guess.append(...chosen.cloneNode(true).childNodes);
       else guess.append(kept.guess ?? "");
+      // The sentence around it has a full stop of its own.
+      let end = guess;
+      while (end.lastChild) end = end.lastChild;
+      if (end.data) end.data = end.data.replace(/[.。]\s*$/, "");
       const words = guess.textContent ? note.dataset.guessed : note.dataset.shown;
       const [before, after = ""] = words.split("{guess}");
       tell(said, before, ...(guess.textContent ? [guess] : []), after);

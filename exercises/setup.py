@@ -77,7 +77,7 @@ def _require_asked(clock):
         '`available` alone decides `"ready"`, and `built` tells the other two strings '
         "apart.",
     ),
-    shown="*Built* is about the software, *available* about the machine.",
+    shown='"Built" is about the software, "available" about the machine.',
 )
 def verdict(function):
     said = {

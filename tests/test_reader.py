@@ -554,6 +554,14 @@ def test_an_answer_waits_for_words(page, address):
     assert not box(page, HOW_MANY).locator("form").is_visible()
 
 
+def test_a_guess_is_quoted_without_its_full_stop(page, served):
+    page.goto(served)
+    box(page, HOW_MANY).locator("input").fill("About 3.5.")
+    box(page, HOW_MANY).locator("button").click()
+    assert note(page, HOW_MANY).locator("strong").inner_text() == "About 3.5"
+    assert ".." not in note(page, HOW_MANY).inner_text()
+
+
 def test_nobody_has_to_guess(page, served):
     page.goto(served)
     box(page, HOW_MANY).locator("button").click()

@@ -90,6 +90,10 @@ async () => {
     if (!formula.querySelector(".katex") || formula.querySelector(".katex-error"))
       problems.push(`not typeset: ${formula.textContent}`);
   }
+
+  for (const link of document.querySelectorAll(".prev-next-area a"))
+    if (link.scrollWidth > link.clientWidth)
+      problems.push(`cut off: ${link.textContent}`);
   return problems;
 }
 """
@@ -684,6 +688,32 @@ def test_code_shows_where_it_goes_on(page, serve, sample, mode):
     assert shadows(9999) == [True, False]
     pre.evaluate("pre => pre.textContent = 'short'")
     assert shadows(0) == [False, False]
+
+
+@pytest.mark.parametrize("selector", ["div.math", ".cell_output > .output:has(table)"])
+def test_what_scrolls_fades_where_it_goes_on(page, serve, sample, selector):
+    page.set_viewport_size({"width": 320, "height": 800})
+    page.goto(f"{serve(sample)}/chapters/sample.html")
+    box = page.locator(selector).first.element_handle()
+
+    def fades(place):
+        """Tell whether the left and the right end are masked."""
+        return box.evaluate(
+            """async (box, place) => {
+              box.scrollTo(place, 0);
+              const frame = () => new Promise((next) => requestAnimationFrame(next));
+              for (let i = 0; i < 3; i++) await frame();
+              const mask = getComputedStyle(box).maskImage;
+              return ["to right", "to left"].map((side) => mask.includes(side));
+            }""",
+            place,
+        )
+
+    assert fades(0) == [False, True]
+    assert fades(40) == [True, True]
+    assert fades(9999) == [True, False]
+    box.evaluate("box => box.replaceChildren('short')")
+    assert fades(0) == [False, False]
 
 
 def test_long_page_is_laid_out_as_it_is_read(page, serve, site):
