@@ -224,7 +224,7 @@ def longer(starts):
         "`image.shape[1]`, because the channels come first.",
     ),
     shown="The label stays true with a square missing, and no single spot of an image "
-    "can be learned by heart.",
+    "is always there to lean on.",
 )
 def technique(cutout):
     for channels, height, width in ((3, 8, 6), (1, 6, 8), (4, 7, 7)):
