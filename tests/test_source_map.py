@@ -90,6 +90,9 @@ def test_a_link_leads_to_the_very_section_that_covers_the_unit(site, covered):
     assert len(links) >= 40
     for link in links:
         section = target.find(id=link["href"].partition("#")[2])
-        heading = section.find(re.compile("h[1-4]")).get_text().removesuffix("#")
+        title = section.find(re.compile("h[1-4]"))
+        for badge in title.select(".deeper"):
+            badge.extract()
+        heading = title.get_text().strip().removesuffix("#")
         named = link.get_text().partition(": ")[2]
         assert named == re.sub(r"^\d+\. ", "", heading.strip())
