@@ -45,7 +45,7 @@ def _samples(number):
         "zeros that all images fit into, and copy them into it one by one.",
         "`max(image.shape[1] for image, _ in samples)` is the largest height. If "
         "`batch` is the tensor of zeros, `batch[i, :, :h, :w] = image` copies image "
-        "number `i`, of height `h` and width `w`, to the top left of its place.",
+        "number `i`, of height `h` and width `w`, into its top left corner.",
     ),
     shown="Nothing was squeezed. The model still has to cope with the zeros, and "
     "with batches whose sizes differ.",
