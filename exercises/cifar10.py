@@ -441,8 +441,8 @@ def _stopping(losses, patience):
         "reached `patience`, you know both numbers and can return. Don't forget the "
         "case in which the list ends first.",
     ),
-    shown="Patience counts epochs since the best one, not since the last bump. What "
-    "would have come after the stop, you never find out.",
+    shown="Patience counts epochs since the best one, not since the last bump. You "
+    "never find out what would have come after the stop.",
 )
 def patience(stopping):
     cases = [
