@@ -395,6 +395,7 @@ def test_description_of_all_names_each_set_and_no_folder(capsys, cache):
     names = [line for line in text.splitlines() if not line.startswith(" ")]
     assert len(names) == len(_sets.SETS)
     assert str(cache) not in text
+    assert "picture" not in text.lower()  # the course says image
     data.describe("cifar10", where=True)
     assert str(data.cifar10()) in capsys.readouterr().out
 

@@ -93,7 +93,7 @@ def fashion_mnist():
 
     Notes
     -----
-    Embedded: a real subset of 10,000 training and 2,000 test pictures. Full: taken from
+    Embedded: a real subset of 10,000 training and 2,000 test images. Full: taken from
     Debian's package ``dataset-fashion-mnist`` where that is installed, else downloaded.
     Used in chapter 08, Computer vision.
     """
@@ -110,7 +110,7 @@ def mnist():
 
     Notes
     -----
-    Embedded: a real subset of 8,000 training and 2,000 test pictures. Used in chapter
+    Embedded: a real subset of 8,000 training and 2,000 test images. Used in chapter
     12, Lightning.
     """
     return _ready("mnist")
@@ -151,7 +151,7 @@ def mnist_png():
 
     Notes
     -----
-    Embedded: the pictures of `mnist`. Used in chapters 14 and 15, fastai.
+    Embedded: the images of `mnist`. Used in chapters 14 and 15, fastai.
     """
     return _ready("fastai") / "data" / "mnist_png"
 
@@ -167,7 +167,7 @@ def mnist_sample():
 
     Notes
     -----
-    Embedded: those pictures of `mnist`, 1,702 and 400 of them. Used in chapter 13, the
+    Embedded: those images of `mnist`, 1,702 and 400 of them. Used in chapter 13, the
     first fastai model.
     """
     return _ready("fastai") / "data" / "mnist_sample"
@@ -185,7 +185,7 @@ def cifar10():
 
     Notes
     -----
-    Embedded: a drawn stand-in of 10,000 training and 2,000 test pictures with the
+    Embedded: a drawn stand-in of 10,000 training and 2,000 test images with the
     classes, shapes and files of CIFAR-10. Accuracies on it say nothing about CIFAR-10.
     Used in chapter 10, CIFAR-10.
     """
@@ -237,7 +237,7 @@ def pizza_steak_sushi_sha256():
 
 
 def photo():
-    """Return one picture of a pizza to predict on, larger than those of the set.
+    """Return one image of a pizza to predict on, larger than those of the set.
 
     Returns
     -------
@@ -274,7 +274,7 @@ def imagenet_weights():
     ...     dls, "tf_efficientnet_lite0", pretrained_cfg_overlay=weights
     ... )
 
-    The model expects pictures normalised with mean 0.5 and standard deviation 0.5;
+    The model expects images normalised with mean 0.5 and standard deviation 0.5;
     `vision_learner` sees to that itself. Used in chapter 15, fastai in practice.
     """
     return _ready("imagenet_weights") / f"{_sets.IMAGENET_MODEL}.pth"

@@ -65,7 +65,7 @@ def progress(total, title):
     return tqdm(
         total=total,
         desc=title,
-        unit=" pictures",
+        unit=" images",
         leave=False,
         disable=not watched(),
     )
@@ -217,57 +217,57 @@ def _build_weights(folder):
 SETS = {
     "fashion_mnist": DataSet(
         "FashionMNIST",
-        "a real subset, 10,000 training and 2,000 test pictures, 28 x 28 grey, ten "
+        "a real subset, 10,000 training and 2,000 test images, 28 x 28 grey, ten "
         "kinds of clothing, equally many of each",
-        "the full set, 60,000 training and 10,000 test pictures, 28 x 28 grey, ten "
+        "the full set, 60,000 training and 10,000 test images, 28 x 28 grey, ten "
         "kinds of clothing",
         "fashion_mnist",
     ),
     "mnist": DataSet(
         "MNIST",
-        "a real subset, 8,000 training and 2,000 test pictures, 28 x 28 grey, the ten "
+        "a real subset, 8,000 training and 2,000 test images, 28 x 28 grey, the ten "
         "digits",
-        "the full set, 60,000 training and 10,000 test pictures, 28 x 28 grey, the ten "
+        "the full set, 60,000 training and 10,000 test images, 28 x 28 grey, the ten "
         "digits",
         "mnist",
     ),
     "mnist_png": DataSet(
         "MNIST as PNG files",
-        "a real subset, 8,000 training and 2,000 test pictures, 28 x 28 grey, a folder "
+        "a real subset, 8,000 training and 2,000 test images, 28 x 28 grey, a folder "
         "for each of the ten digits",
-        "the full set, 60,000 training and 10,000 test pictures, 28 x 28 grey, a "
+        "the full set, 60,000 training and 10,000 test images, 28 x 28 grey, a "
         "folder for each of the ten digits",
         "fastai",
     ),
     "mnist_sample": DataSet(
         "MNIST, only 3 and 7, as PNG files",
-        "a real subset, 1,702 training and 400 validation pictures, 28 x 28 grey",
-        "fastai's full sample, 12,396 training and 2,038 validation pictures, 28 x 28 "
+        "a real subset, 1,702 training and 400 validation images, 28 x 28 grey",
+        "fastai's full sample, 12,396 training and 2,038 validation images, 28 x 28 "
         "grey",
         "fastai",
     ),
     "cifar10": DataSet(
         "CIFAR-10",
-        "a drawn stand-in, not CIFAR-10: 10,000 training and 2,000 test pictures, "
+        "a drawn stand-in, not CIFAR-10: 10,000 training and 2,000 test images, "
         "32 x 32 colour, CIFAR-10's ten classes, composed from emoji; the test "
-        "pictures show designs that no training picture shows",
+        "images show designs that no training image shows",
         "the full set, 50,000 training and 10,000 test photos, 32 x 32 colour, ten "
         "classes",
         "cifar10",
     ),
     "pizza_steak_sushi": DataSet(
         "Pizza, steak, sushi",
-        "a drawn stand-in, no photos: 225 training and 75 test pictures, equally many "
+        "a drawn stand-in, no photos: 225 training and 75 test images, equally many "
         "of pizza, steak and sushi, composed from emoji and clip art; the test "
-        "pictures show designs that no training picture shows",
+        "images show designs that no training image shows",
         "photos, a small part of Food-101: 225 for training and 75 for test of pizza, "
         "steak and sushi",
         "pizza_steak_sushi",
     ),
     "photo": DataSet(
-        "A picture for inference",
-        "a drawn stand-in, no photo: one picture of a pizza, of a design that neither "
-        "training nor test pictures show",
+        "An image for inference",
+        "a drawn stand-in, no photo: one image of a pizza, of a design that neither "
+        "training nor test images show",
         "one photo of a pizza, the first of the test photos",
         "pizza_steak_sushi",
     ),
