@@ -76,7 +76,7 @@ def collate(pad_collate):
         require(
             isinstance(batch, torch.Tensor),
             "The images come back as a "
-            f"{type(batch).__name__}; asked is one tensor for all of them.",
+            f"{type(batch).__name__}; make one tensor for all of them.",
         )
         heights, widths = zip(*(image.shape[1:] for image, _ in samples), strict=True)
         shape = (number, 3, max(heights), max(widths))
@@ -88,7 +88,7 @@ def collate(pad_collate):
         )
         require(
             tuple(batch.shape) != (number, 3, min(heights), min(widths)),
-            "The images are cut down to the smallest one. Fill the small ones up "
+            "The images are cut down to the smallest one. Fill up the small ones "
             "instead.",
         )
         require(
@@ -111,12 +111,12 @@ def collate(pad_collate):
             right[i, :, shape[2] - height :, shape[3] - width :] = image
         require(
             not torch.equal(batch.float(), middle),
-            "The images are in the middle of their places; asked is the top left.",
+            "The images are in the middle; they should start in the top left corner.",
         )
         require(
             not torch.equal(batch.float(), right),
-            "The images are at the bottom right of their places; asked is the top "
-            "left.",
+            "The images are at the bottom right; they should start in the top left "
+            "corner.",
         )
         places = {one.numpy().tobytes() for one in batch.float()}
         require(
@@ -127,12 +127,12 @@ def collate(pad_collate):
         filled = wanted == 0
         require(
             not batch[filled].any(),
-            "Around the images there are other numbers than 0.",
+            "Around the images, there are numbers other than 0.",
         )
         require(
             torch.allclose(batch.float(), wanted, atol=1e-6),
             "The numbers of the images aren't those that came in. Is each image "
-            "copied, as it is, to its own place?",
+            "copied as it is, to its own place in the batch?",
         )
         require(
             isinstance(labels, torch.Tensor),
@@ -216,8 +216,8 @@ def draw(pick):
         require(same, f"Two calls with the seed {seed} differ.")
         require(
             set(found) == set(ask(n, seed, random.sample(paths, len(paths)))),
-            "The same files in another order give other images, and `glob` may list "
-            "them in another order on another machine.",
+            "The same files in another order give different images, and `glob` may "
+            "list them in another order on another machine.",
         )
         chosen = [path for path, _ in found]
         require(
@@ -278,8 +278,8 @@ def _applied(steps, image):
         "rest in a loop, and hand each step what the one before returned: only the "
         "first of them gets the image itself.",
     ),
-    shown="Without `Resize` the file keeps its size, without `ToImage` there is no "
-    "tensor, without `ToDtype` there are whole numbers from 0 to 255.",
+    shown="Without `Resize`, the image keeps its size; without `ToImage`, you don't "
+    "get a tensor; and without `ToDtype`, you get whole numbers from 0 to 255.",
 )
 def transforms(without):
     for _ in range(3):
@@ -314,7 +314,7 @@ def transforms(without):
             "The step is the only one applied; apply all the others instead.": [
                 [step] for step in steps
             ],
-            "It stops at the step that is left out: those after it come too.": [
+            "It stops at the step that is left out; apply those after it, too.": [
                 steps[:i] for i in numbers
             ],
             "The steps before the one that is left out are missing.": [
@@ -339,7 +339,7 @@ def transforms(without):
 
 @exercise(
     "ex-augment",
-    title="How often nothing?",
+    title="How often does nothing change?",
     hints=(
         "draw once, and compare with `torch.equal`. Do that `draws` times, and count.",
         "call `augment(image)` inside the loop, so that each result is a new draw. "
@@ -386,7 +386,7 @@ def augment(unchanged_share):
             "repeats it.",
         )
         found = _number(found, "The result is not one number.")
-        shown = f"Of {total} draws {expected} left the image as it was"
+        shown = f"Of {total} draws, {expected} left the image as it was"
 
         def is_(value, found=found):
             return math.isclose(found, value, abs_tol=1e-4)
@@ -458,7 +458,7 @@ def mean(mean_accuracy):
                 "The right answers are divided by the number of batches, not by the "
                 "number of images.",
             ),
-            (sum(right), "That is how many are right, not which share."),
+            (sum(right), "That's how many are right, not what share of them."),
             (
                 sum(right[:-1]) / sum(sizes[:-1]),
                 "The last batch is left out. Its images count like all others.",
@@ -513,15 +513,15 @@ def workers(best_workers):
         require(0 in calls, "0 workers were not measured, and that is often best.")
         require(
             most in calls,
-            f"{most} workers were not measured: `range({most})` ends before.",
+            f"{most} workers were not measured: `range({most})` ends before it.",
         )
         missing = [number for number in range(most + 1) if number not in calls]
         require(not missing, f"Not measured: {missing}. All numbers up to {most} are.")
         require(
             all(calls.count(number) == 3 for number in noisy),
             f"With {most // 2} workers it measures {calls.count(most // 2)} times; "
-            "three times each, since a single measurement is at the mercy of whatever "
-            "else the machine does.",
+            "do it three times each, since a single measurement depends on whatever "
+            "else the machine is doing.",
         )
         found = _number(found, "The result is not a number of workers.")
         require(

@@ -7,8 +7,8 @@ FOLDERS = ("imports", "which-data-code", "walk-code-2")
 CASES = {
     "ex-collate": Case(
         mutants=(
-            Mutant("batch = torch.zeros", "batch = torch.ones", "other numbers than"),
-            Mutant("batch = torch.zeros", "batch = torch.rand", "other numbers than"),
+            Mutant("batch = torch.zeros", "batch = torch.ones", "numbers other than"),
+            Mutant("batch = torch.zeros", "batch = torch.rand", "numbers other than"),
             Mutant(
                 "height, width)",
                 "max(height, width), max(height, width))",
@@ -278,7 +278,7 @@ def unchanged_share(augment, image, draws):
             Mutant(
                 "np.average(scores, weights=sizes)",
                 "np.dot(scores, sizes)",
-                "not which share",
+                "not what share",
             ),
             Mutant(
                 "np.average(scores, weights=sizes)",
@@ -311,7 +311,7 @@ def mean_accuracy(scores, sizes):
         mutants=(
             Mutant("range(most + 1)", "range(most)", "ends before"),
             Mutant("range(most + 1)", "range(1, most + 1)", "often best"),
-            Mutant("range(3)", "range(1)", "at the mercy"),
+            Mutant("range(3)", "range(1)", "three times each"),
             Mutant("np.median(", "min(", "may be luck"),
             Mutant("np.median(", "np.mean(", "disturbed measurement"),
             Mutant("return min(", "return max(", "That is the slowest"),
