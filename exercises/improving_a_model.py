@@ -102,15 +102,17 @@ def one_picture(predict_one):
             "them here: use `torch.inference_mode()`.",
         )
         parts = _pair(answer, "number of the class, probability")
-        best, probability = (_number(x, "A part is not one number.") for x in parts)
+        best, probability = (
+            _number(x, "One of the two is not a single number.") for x in parts
+        )
         require(
             abs(probability - 1) > 1e-3,
-            "Its probability is 1: over which axis did softmax go? In a batch of one, "
+            "The probability is 1: which axis did softmax go along? In a batch of one, "
             "each class is alone along the first axis.",
         )
         require(
             abs(probability - logits.max().item()) > 1e-3,
-            "The second number is a logit; softmax makes probabilities of logits.",
+            "The second number is a logit; softmax turns logits into probabilities.",
         )
         require(
             best != expected.argmin(),
@@ -164,8 +166,8 @@ def longer(starts):
         given = run.copy()
         with explain(
             KeyError,
-            "The losses are looked up by a number that their index does not have: it "
-            "holds the epochs, which begin with 1.",
+            "You look up a loss by a number that the index doesn't have: it holds the "
+            "epochs, which begin with 1.",
         ):
             found = starts(run, chance, margin)
         require(given.equals(run), "The losses that came in were changed.")
@@ -223,8 +225,8 @@ def longer(starts):
         "end, `torch.randint` can't. Draw row and column separately; the height is "
         "`image.shape[1]`, because the channels come first.",
     ),
-    shown="The label stays true with a square missing, and no single spot of an image "
-    "is always there to lean on.",
+    shown="With a square missing, the label is still true, and the model can't rely "
+    "on any single spot of an image.",
 )
 def technique(cutout):
     for channels, height, width in ((3, 8, 6), (1, 6, 8), (4, 7, 7)):
@@ -274,12 +276,12 @@ def technique(cutout):
         last = height - side, width - side
         require(
             len(corners) > 1,
-            "The hole is in the same place every time: has a seed been set inside?",
+            "The hole is in the same place every time: do you set a seed inside?",
         )
         require(
             any(row != column for row, column in corners),
-            "Row and column are the same number in every draw, so the hole moves along "
-            "the diagonal alone. Draw two.",
+            "Row and column are the same number in every draw, so the hole only moves "
+            "along the diagonal. Draw two.",
         )
         sizes = torch.stack([rows.sum(dim=1), columns.sum(dim=1)])
         require(
@@ -315,8 +317,8 @@ def technique(cutout):
         "alike, and `pil_to_tensor` puts the channels first. Turn the image first: "
         "`convert` may leave the note behind.",
     ),
-    shown="Channels, type and orientation differ from file to file; behind this "
-    "function, they don't any more.",
+    shown="Files differ in channels, type and orientation; what comes out of this "
+    "function doesn't.",
 )
 def any_file(load_any):
     colours = torch.tensor(
@@ -363,12 +365,12 @@ def any_file(load_any):
             )
             require(
                 found.shape[0] == 3,
-                f"A {kind} file comes as {found.shape[0]} channels: ask for RGB.",
+                f"A {kind} file comes out with {found.shape[0]} channels: ask for RGB.",
             )
             require(
                 found.dtype == torch.uint8,
-                f"The result is of {found.dtype}; whole numbers, `torch.uint8`, are "
-                "wanted, and the transform makes floats of them.",
+                f"The result is of {found.dtype}. Return whole numbers, `torch.uint8`; "
+                "the transform turns them into floats.",
             )
             wanted = stored if kind == "palette" else image
             if kind == "grey":
@@ -417,9 +419,9 @@ class _Mean(nn.Module):
         "take 25 paths at a time: stack their transformed images and collect the "
         "probabilities. Build the table when you have them all.",
         "`paths[start : start + 25]` is one batch, and the last one may be shorter. "
-        "Join all probabilities with `torch.cat`, and make them a `pd.DataFrame` with "
-        "`columns=class_names`. In it, `idxmax(axis=1)` names the largest column of "
-        'each row, and `insert(0, "file", …)` puts the names in front.',
+        "Join all probabilities with `torch.cat`, and turn them into a `pd.DataFrame` "
+        "with `columns=class_names`. In it, `idxmax(axis=1)` names the largest column "
+        'of each row, and `insert(0, "file", …)` puts the names in front.',
     ),
     shown="A table of probabilities keeps what a list of names throws away: how sure "
     "each answer is.",
@@ -439,7 +441,7 @@ def many(predict_files):
             means.append(colour)
         with explain(
             ValueError,
-            "Two columns of different lengths met: is there a row for the images of "
+            "Two columns have different lengths: is there a row for the images of "
             "the last batch, which is smaller?",
         ):
             frame = call_as_is(predict_files, model, list(paths), transform)
@@ -456,12 +458,12 @@ def many(predict_files):
     columns = list(frame.columns)
     require(
         columns == ["file", "pizza", "steak", "sushi", "predicted"],
-        f"The columns are {columns}; wanted are `file`, one for each class in the "
-        "order of `class_names`, and `predicted`.",
+        f"The columns are {columns}; they should be `file`, one for each class in "
+        "the order of `class_names`, and `predicted`.",
     )
     require(
         list(map(str, frame["file"])) != list(map(str, paths)),
-        "The column `file` holds whole paths, which exist on this machine alone; the "
+        "The column `file` holds whole paths, which exist only on this machine; the "
         "name of the file is enough.",
     )
     require(
@@ -474,12 +476,12 @@ def many(predict_files):
     expected = logits.softmax(dim=1)
     require(
         not np.allclose(found, logits, atol=1e-3),
-        "The columns hold logits; softmax makes probabilities of them.",
+        "The columns hold logits; softmax turns them into probabilities.",
     )
     require(
         np.allclose(found.sum(axis=1), 1, atol=1e-3),
-        "The probabilities of a row do not add up to 1: over which axis did softmax "
-        "go?",
+        "The probabilities of a row do not add up to 1: which axis did softmax go "
+        "along?",
     )
     require(
         not np.allclose(found, expected.softmax(dim=1), atol=1e-3),
@@ -493,7 +495,7 @@ def many(predict_files):
     best = [columns[1 + i] for i in expected.argmax(dim=1)]
     require(
         not any(isinstance(name, (int, np.integer)) for name in frame["predicted"]),
-        "`predicted` holds numbers of classes; their names are wanted.",
+        "`predicted` holds the numbers of the classes; it should hold their names.",
     )
     require(
         list(frame["predicted"]) == best,
@@ -572,8 +574,8 @@ def model(choose_and_test):
         name, accuracy = _pair(answer, "name of the model, its test accuracy")
         require(
             not any(one.training_seen for one in models.values()),
-            "The models answer in training mode: call `eval()` before, as "
-            "`test_step` does.",
+            "The models answer in training mode: call `eval()` first, as `test_step` "
+            "does.",
         )
         require(
             name in models,
@@ -594,7 +596,7 @@ def model(choose_and_test):
         require(
             seen <= {"best"},
             "Models that weren't chosen have seen the test images. Choose first, "
-            "then measure the chosen one alone.",
+            "then measure only the chosen one.",
         )
         accuracy = _number(accuracy, "The accuracy is not a number.")
         logits = answers[name]
@@ -605,7 +607,7 @@ def model(choose_and_test):
         for wrong, text in (
             (
                 100 * expected,
-                "The accuracy is a percentage; wanted is a number from 0 to 1.",
+                "The accuracy is a percentage; return a number from 0 to 1.",
             ),
             (loss, "The second of the pair is a loss, not an accuracy."),
             (

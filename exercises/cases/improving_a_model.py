@@ -249,7 +249,7 @@ def load_any(path):
             Mutant(
                 "frame[class_names].idxmax(axis=1)",
                 "torch.cat(parts).argmax(dim=1).numpy()",
-                "numbers of classes",
+                "numbers of the classes",
             ),
             Mutant(
                 "columns=class_names",
@@ -344,7 +344,7 @@ def predict_files(model, paths, transform):
                 "        name: test_step(model, test_loader, loss_fn, device=device)\n"
                 "        for name, model in models.items()\n"
                 "    }[chosen]",
-                "then measure the chosen one",
+                "then measure only the chosen one",
             ),
             Mutant(
                 "models[chosen], test_loader", "models[chosen], valid_loader", "flat"
