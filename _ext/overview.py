@@ -23,6 +23,7 @@ from tools import notebooks
 UNITS = "appendix/source_units.csv"
 STATUS = "appendix/status.json"
 VERSIONS = "appendix/versions.csv"
+REAL = "appendix/real.csv"
 
 read = cache(notebooks.read)
 
@@ -150,10 +151,17 @@ class Status(Overview):
             "cells": self.cells,
             "exercises": self.exercises,
             "versions": self.versions,
+            "real": self.real,
         }
         if name not in tables:
             raise ValueError(f"expected one of {', '.join(tables)}")
         return tables[name](json.loads(self.read(STATUS).read_text("utf-8")))
+
+    def page(self, name):
+        """Return the link to a notebook, with the number that a chapter has."""
+        path = self.read(f"{name}.ipynb")
+        number = f"{int(path.name[:2])}: " if name.startswith("chapters/") else ""
+        return link(number + title(path), f"../{name}.ipynb")
 
     def by_notebook(self, status, head, *fields, total=True):
         """Return a table with a row for each notebook that has these fields.
@@ -163,13 +171,10 @@ class Status(Overview):
         rows = []
         for name, measured in status["notebooks"].items():
             if fields[0] in measured:
-                file = f"{name}.ipynb"
-                path = self.read(file)
-                number = f"{int(path.name[:2])}: " if "chapters/" in name else ""
-                text = link(number + title(path), f"../{file}")
                 numbers = (measured[field] for field in fields)
                 # Not every system tells how much memory a process held.
-                rows.append((text, *("-" if n is None else n for n in numbers)))
+                shown = ("-" if n is None else n for n in numbers)
+                rows.append((self.page(name), *shown))
         if total:
             columns = list(zip(*rows, strict=True))[1:]
             rows.append(("All", *map(sum, columns)))
@@ -222,6 +227,20 @@ class Status(Overview):
             ]
         head = ("Python, set", "torch", "Notebooks", "Tests", "Date", "Failed")
         return table(head, rows)
+
+    def real(self, status):
+        """Return on which real data which notebooks held, and when that was tried."""
+        path = self.read(REAL)
+        if not path.exists():
+            return ["No real data have been tried so far."]
+        rows = []
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                sets = ", ".join(f"`{name}`" for name in row["sets"].split())
+                rows.append(
+                    (self.page(row["notebook"]), sets, row["held"], row["date"])
+                )
+        return table(("Page", "Data", "Held", "Date"), rows)
 
 
 def setup(app):

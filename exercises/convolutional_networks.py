@@ -92,8 +92,8 @@ def _require_one_answer(name, model):
         '`padding="same"` inside the `try`: it raises a `ValueError` right away, and '
         "`str(error)` is its message.",
     ),
-    shown="`'same'` means half the kernel, rounded down, at each end; with a stride "
-    "above 1 PyTorch refuses the word.",
+    shown="For an odd kernel, `'same'` means half the kernel, rounded down, at each "
+    "end; with a stride above 1 PyTorch refuses the word.",
 )
 def output_size(same_padding, refusal):
     for kernel in (1, 3, 5, 7, 2 * random.randint(4, 8) + 1):

@@ -3,6 +3,7 @@
 Times and memory were measured once, and are not measured again here.
 """
 
+import csv
 import json
 import re
 from datetime import datetime
@@ -96,3 +97,15 @@ def test_page_shows_what_the_file_says(status, tables):
         if table is not time:
             sums = [sum(int(row[i]) for row in told) for i in range(3)]
             assert [int(number) for number in table[-1][1:]] == sums
+
+
+def test_page_shows_what_held_on_real_data(tables):
+    path = ROOT / "appendix" / "real.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows
+    assert {row["notebook"] for row in rows} <= set(NOTEBOOKS), AGAIN
+    assert all(datetime.fromisoformat(row["date"]) for row in rows)
+    assert [row["notebook"] for row in rows if row["held"] != "yes"] == []
+    told = [[row["held"], row["date"]] for row in rows]
+    assert [row[2:] for row in tables[-2]] == told
