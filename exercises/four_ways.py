@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import random
+import weakref
 from functools import partial
 
 import fastai.callback.progress  # noqa: F401 - adds Learner.no_bar
@@ -24,7 +25,7 @@ from .behaviour import made
 
 
 class _Loaders(DataLoaders):
-    """PyTorch's loaders, which cannot be told a device by fastai."""
+    """PyTorch's loaders, whose device fastai can't choose."""
 
     @property
     def device(self):
@@ -72,12 +73,12 @@ def _close(found, expected):
     hints=(
         "in one step, each of the processes uses a batch. Share the samples out first, "
         "then cut one share into batches.",
-        "all processes step together, so count the steps of one of them. Both "
-        "divisions round up: the shares are padded until they're equally long, and a "
-        "smaller last batch is still a step. `ceil` is imported in this chapter.",
+        "all processes step together, so count the steps of one of them. Round up: "
+        "the shares are padded until they're equally long, and a smaller last batch is "
+        "still a step. `ceil` is imported in this chapter.",
     ),
-    shown="Round up twice: the shares are padded, and a smaller last batch is a step "
-    "too.",
+    shown="Padding a share rounds up, and so does a smaller last batch, which is a "
+    "step too. Dividing by the global batch and rounding up once gives the same.",
 )
 def steps(global_batch, steps_per_epoch):
     for _ in range(4):
@@ -86,12 +87,10 @@ def steps(global_batch, steps_per_epoch):
         asked = f"For {processes} processes with batches of {batch} samples,"
         require(
             found != batch,
-            f"{asked} `global_batch` is {found}, the batch of one process; all of them "
-            "enter a step.",
+            f"{asked} `global_batch` is {found}. That's the batch of one process, and "
+            "all of them take part in a step.",
         )
-        require(
-            found == processes * batch, f"{asked} `global_batch` cannot be {found}."
-        )
+        require(found == processes * batch, f"{asked} `global_batch` can't be {found}.")
     for _ in range(8):
         processes, batch = random.randint(2, 9), random.randint(11, 70)
         full = random.randint(3, 20)
@@ -111,30 +110,30 @@ def _check_steps(steps_per_epoch, samples, processes, batch):
         f"For {samples} samples, {processes} processes and batches of {batch} you "
         f"count {found} steps"
     )
-    with explain((TypeError, ValueError), "The number of steps is no number."):
+    with explain((TypeError, ValueError), "The number of steps isn't a number."):
         found = float(found)
     require(
         found == int(found),
-        f"{asked}, and there is no part of a step.",
+        f"{asked}, and there's no such thing as part of a step.",
     )
     alone = -(-samples // batch)
     require(
         found not in (alone, samples // batch),
-        f"{asked}: these are the steps of one process that has all samples.",
+        f"{asked}: that's what one process would need for all the samples.",
     )
     require(
         found >= expected or samples // processes % batch,
-        f"{asked}: a remainder of {samples % processes} is left out, which the padded "
-        "shares contain.",
+        f"{asked}: the last {samples % processes} samples are left out. The shares are "
+        "padded, so that every sample is in one of them.",
     )
     require(
         found >= expected,
-        f"{asked}: the smaller batch at the end of a share is missing, and it is a "
-        "step too.",
+        f"{asked}: the smaller batch at the end of a share is missing, and it's a step "
+        "too.",
     )
     require(
         found <= expected,
-        f"{asked}, not {expected}: nothing remains for a further batch.",
+        f"{asked}, not {expected}: there are no samples left for another batch.",
     )
 
 
@@ -166,19 +165,15 @@ def accumulate(accumulate):
             for x, y in zip(inputs.split(size), targets.split(size), strict=True)
         ]
         chunks = [len(part) for part in inputs.chunk(size)]
-        sizes, done, waiting = [], [], []
+        sizes, waiting, open_graphs = [], [], _OpenGraphs()
 
-        def arrived(index, gradient, done=done):
-            done[index] = True
+        def before(layer, arguments, sizes=sizes, waiting=waiting, graphs=open_graphs):
+            if torch.is_grad_enabled():
+                sizes.append(_samples(arguments[0]))
+                waiting.append(len(graphs))
 
-        def before(layer, arguments, sizes=sizes, done=done, waiting=waiting):
-            sizes.append(len(arguments[0]))
-            waiting.append(not all(done))
-
-        def after(layer, arguments, output, done=done):
-            if output.requires_grad:
-                output.register_hook(partial(arrived, len(done)))
-                done.append(False)
+        def after(layer, arguments, output, graphs=open_graphs):
+            graphs.watch(output)
 
         # Layers are called, however the model is: `model(x)` or `model.forward(x)`.
         with (
@@ -190,10 +185,10 @@ def accumulate(accumulate):
         gradients = [p.grad for p in model.parameters()]
         require(
             all(gradient is not None for gradient in gradients),
-            "After it some parameters have no gradient in `.grad`.",
+            "When it's done, some parameters have no gradient in `.grad`.",
         )
         found = torch.cat([gradient.flatten() for gradient in gradients]).cpu()
-        _check_accumulated(found, whole, torch.stack(parts), samples, size)
+        _check_accumulated(found, whole, torch.stack(parts), sizes, samples, size)
         require(
             not any(waiting),
             "The gradient is right, but a part went forward before the one before it "
@@ -202,32 +197,63 @@ def accumulate(accumulate):
         )
 
 
+class _OpenGraphs:
+    """Outputs of a network whose graph is in memory and hasn't gone backward yet."""
+
+    def __init__(self):
+        self._tokens = weakref.WeakSet()
+
+    def watch(self, output):
+        if output.requires_grad:
+            # The hook keeps the token, and both go if the graph is dropped unused.
+            token = _Token()
+            self._tokens.add(token)
+            output.register_hook(lambda gradient: self._tokens.discard(token))
+
+    def __len__(self):
+        return len(self._tokens)
+
+
+class _Token:
+    """An object that a weak reference can follow."""
+
+
+def _samples(inputs):
+    """Count the samples of an input, one alone or under `vmap` included."""
+    functorch = torch._C._functorch
+    while functorch.is_functorch_wrapped_tensor(inputs):
+        inputs = functorch.get_unwrapped(inputs)
+    return inputs.numel() // 5
+
+
 def _check_parts(sizes, samples, size, chunks):
     asked = f"From {samples} samples in parts of {size} the model"
-    require(sizes, f"{asked} saw nothing.")
+    require(sizes, f"{asked} got nothing, with gradients recorded.")
     require(
         sizes != [samples],
-        f"{asked} saw all at once, and that is what there is no memory for.",
+        f"{asked} got all of them at once, and there's no memory for that.",
     )
-    seen = f"{asked} saw parts of {', '.join(map(str, sizes))}"
+    seen = f"{asked} got parts of {', '.join(map(str, sizes))}"
     require(
         sizes != chunks,
         f"{seen}: `chunk` takes the number of parts, `split` their size.",
     )
     require(max(sizes) <= size, f"{seen}, and some are larger than {size}.")
+
+
+def _check_accumulated(found, whole, parts, sizes, samples, size):
+    if _close(found, whole):
+        return
     require(
         sum(sizes) == samples,
-        f"{asked} saw {sum(sizes)} samples.",
+        f"Of {samples} samples, {sum(sizes)} went through the model.",
     )
-
-
-def _check_accumulated(found, whole, parts, samples, size):
     weights = torch.full((len(parts), 1), float(size))
     weights[-1] = samples % size or size
     require(
         not _close(found, parts.sum(dim=0)),
-        f"The gradient is the sum of the {len(parts)} means, and about as many times "
-        "too large.",
+        f"The gradient is the sum of {len(parts)} means, so it's about {len(parts)} "
+        "times too large.",
     )
     require(
         not _close(found, parts.mean(dim=0)),
@@ -240,21 +266,21 @@ def _check_accumulated(found, whole, parts, samples, size):
     )
     require(
         not _close(found, (weights * parts).sum(dim=0)),
-        "The gradient is the one of the sum over all samples, not of their mean.",
+        "It's the gradient of the sum over all samples, not of their mean.",
     )
     require(
         F.cosine_similarity(found, parts[-1], dim=0) < 0.9999,
-        "What is in `.grad` comes from the last part alone: who emptied it in between?",
+        "What's in `.grad` comes from the last part alone, so something has emptied it "
+        "in between.",
     )
-    require(
-        _close(found, whole),
-        "The gradient is not the one of the mean loss over all samples.",
+    raise WrongAnswerError(
+        "What's in `.grad` isn't the gradient of the mean loss over all samples."
     )
 
 
 @exercise(
     "ex-shares",
-    title="Shares that are unequal",
+    title="Unequal shares",
     hints=(
         "compute the gradient of the mean loss of each share by itself, as each "
         "process does. DDP doesn't know how many samples are behind a gradient.",
@@ -284,46 +310,48 @@ def shares(ddp_gradient, ratio):
         found = call(ddp_gradient, model, inputs, targets, sizes)
         require(
             isinstance(found, torch.Tensor) and found.shape == whole.shape,
-            "`ddp_gradient` does not return one vector with a number for each of the "
+            "`ddp_gradient` has to return one vector, with a number for each of the "
             f"{len(whole)} weights.",
         )
         found = found.detach().cpu()
         require(
             not _close(found, whole),
             "This is the gradient of all samples together: each share is weighted by "
-            "its samples, and that is what DDP does not do.",
+            "its number of samples. DDP doesn't do that.",
         )
         require(
             not _close(found, parts.sum(dim=0)),
-            "The gradients are added up; DDP averages them.",
+            "You add the gradients up, and DDP averages them.",
         )
         cumulated = torch.stack([parts[: k + 1].sum(dim=0) for k in range(len(parts))])
         require(
             not _close(found, cumulated.mean(dim=0)),
             "The gradient of a share contains those of the shares before it: `.grad` "
-            "adds up until it is emptied.",
+            "adds up until you empty it.",
         )
         require(
             _close(found, parts.mean(dim=0)),
-            f"For shares of {sizes} samples it is not the plain average of the "
-            "gradients of the processes.",
+            f"For shares of {sizes} samples, it isn't the plain average of the "
+            "gradients that the processes compute.",
         )
-    with explain((TypeError, ValueError), "`ratio` is no number."):
+    with explain((TypeError, ValueError), "`ratio` isn't a number."):
         ratio = float(ratio)
     require(
-        abs(ratio - 1 / 3) > 1e-6, "`ratio` is the other way round: 16 is less than 48."
+        abs(ratio - 1 / 3) > 1e-6,
+        "`ratio` is the other way round: process 1 has fewer samples, so each of them "
+        "counts more.",
     )
     require(
         ratio != 1,
-        "DDP gives the same weight to the processes. To a sample that of a process is "
-        "shared out.",
+        "DDP gives each process the same weight, and a process divides it among its "
+        "own samples: 48 of them get smaller pieces than 16.",
     )
-    require(abs(ratio - 3) < 1e-6, f"`ratio` cannot be {ratio:.2f}.")
+    require(abs(ratio - 3) < 1e-6, f"`ratio` can't be {ratio:.2f}.")
 
 
 @exercise(
     "ex-shuffle",
-    title="A shuffled parity",
+    title="Shuffle, and stay equal",
     hints=(
         "`__iter__` is called once per epoch. Make a `torch.Generator` in it, from the "
         "seed and a number that you count up.",
@@ -333,7 +361,7 @@ def shares(ddp_gradient, ratio):
         "`__iter__` has to return an iterator, which `iter` makes of a list.",
     ),
     shown="The order depends on the seed and the epoch, not on who reads how far, so "
-    "every engine sees the same batches.",
+    "every engine gets the same batches.",
 )
 def shuffle(EpochSampler):
     size, seed = random.randint(30, 60), random.randint(0, 1000)
@@ -341,7 +369,7 @@ def shuffle(EpochSampler):
     with _explain_text(
         TypeError,
         ["has no len()"],
-        "`len` of the sampler fails: without `__len__` no engine knows how many "
+        "`len` of the sampler fails: without `__len__`, an engine can't know how many "
         "batches there are.",
     ):
         length = len(sampler)
@@ -350,22 +378,24 @@ def shuffle(EpochSampler):
     with _explain_text(
         TypeError,
         ["non-iterator", "not iterable"],
-        "`for` cannot go through the sampler: `__iter__` has to return an iterator, "
-        "such as `iter` makes of a list.",
+        "`for` can't go through the sampler: `__iter__` has to return an iterator, for "
+        "instance what `iter` makes of a list.",
     ):
         first = [int(index) for index in sampler]
     touched = not torch.equal(before, torch.get_rng_state())
     require(
         not touched,
-        "It draws from PyTorch's global generator, or seeds it: other draws of the "
-        "program would change the order, or the order would change them.",
+        "It draws from PyTorch's global generator, or seeds it. Then other draws in "
+        "the program change the order, or the order changes them.",
     )
     require(
         sorted(first) == list(range(size)),
-        f"In one epoch of {size} samples some come twice and others never: an order "
-        "is a permutation.",
+        f"In one epoch of {size} samples, some come twice and others never: an order "
+        "has to be a permutation.",
     )
-    require(first != sorted(first), "The samples come in their own order.")
+    require(
+        first != sorted(first), "The samples come in order, from 0 on. Shuffle them."
+    )
     second = [int(index) for index in sampler]
     require(first != second, "Two epochs have the same order.")
     torch.manual_seed(seed + 1)  # another program, which was seeded in another way
@@ -373,7 +403,7 @@ def shuffle(EpochSampler):
     require(
         [int(index) for index in again] == first,
         "Two samplers with the same seed have different orders, or PyTorch's own seed "
-        "has a part in it.",
+        "changes the order.",
     )
     half = EpochSampler(size, seed)
     iterator = iter(half)
@@ -382,17 +412,18 @@ def shuffle(EpochSampler):
     require(
         [int(index) for index in half] == second,
         "The order of an epoch depends on whether the epoch before was read to its "
-        "end. Lightning counts the batches and does not read on, so it would see other "
-        "ones.",
+        "end. Lightning counts the batches and doesn't read on, so it would get "
+        "different ones.",
     )
     other = EpochSampler(size, seed + 12_345)
     require(
-        [int(index) for index in other] != first, "The order does not depend on `seed`."
+        [int(index) for index in other] != first, "The order doesn't depend on `seed`."
     )
     loader = DataLoader(range(size), 8, sampler=EpochSampler(size, seed))
     require(
         torch.cat(list(loader)).tolist() == first,
-        "In a loader the order is another one: it is started in another way there.",
+        "In a `DataLoader`, the order is a different one. Count the loops in "
+        "`__iter__`, which is all that a loader calls.",
     )
 
 
@@ -438,7 +469,7 @@ def callback(GradientNorms):
     model = _network().to(get_device())
     noted = _gradient_norms(copy.deepcopy(model), loader, epochs, 0.1)
     watcher = GradientNorms()
-    require(isinstance(watcher, Callback), "`GradientNorms` is not a fastai callback.")
+    require(isinstance(watcher, Callback), "`GradientNorms` isn't a fastai callback.")
     learn = Learner(
         _Loaders(loader, loader),
         model,
@@ -450,8 +481,8 @@ def callback(GradientNorms):
         _explain_text(
             (AttributeError, TypeError),
             ["None"],
-            "While it ran, something was missing: before the first backward pass the "
-            "parameters have no gradient, `.grad` is None.",
+            "It asks for gradients too early: before the first backward pass, the "
+            "parameters have none, and `.grad` is None.",
         ),
         learn.no_bar(),
         learn.no_logging(),
@@ -459,7 +490,7 @@ def callback(GradientNorms):
         learn.fit(epochs, lr=0.1)
     with explain(
         (AttributeError, TypeError, ValueError),
-        "After a training the callback has no list `norms` of numbers.",
+        "After a training, the callback should have a list `norms` of numbers.",
     ):
         norms = torch.tensor([float(norm) for norm in watcher.norms])
     steps = epochs * batches
@@ -475,21 +506,22 @@ def callback(GradientNorms):
     )
     require(
         len(norms) <= steps,
-        f"{asked}: does it note something at validation too, or several norms a step?",
+        f"{asked}: does it note something during validation too, or several norms per "
+        "step?",
     )
     require(len(norms) == steps, f"{asked}, not {steps}.")
     texts = {
-        "added": "The norms of the single tensors are added up; the norm of all "
+        "added": "You add up the norms of the single tensors; the norm of all "
         "gradients together is that of one long vector.",
-        "absolute": "The numbers are sums of absolute values; the usual norm is the "
-        "root of the sum of squares.",
+        "absolute": "The numbers are sums of absolute values; the norm is the root of "
+        "the sum of squares.",
         "weights": "These are the norms of the weights, not of their gradients.",
     }
     for name, text in texts.items():
         require(not torch.allclose(norms, noted[name].cpu(), rtol=1e-3), text)
     require(
         torch.allclose(norms, noted["right"].cpu(), rtol=1e-2),
-        "The numbers are not the norms of the gradients.",
+        "The numbers aren't the norms of the gradients.",
     )
 
 
@@ -530,15 +562,13 @@ def _momentum_sgd(
 
 
 WRONG_RULES = {
-    "The weights are those of SGD without momentum: the buffers are not used.": {
+    "The weights are those of SGD without momentum: the buffers aren't used.": {
         "momentum": 0.0
     },
     "The buffers are averages: a gradient enters them with a factor of 0.1. In "
     "PyTorch's rule it enters whole.": {"gain": 0.1},
-    "The loss climbs: the step goes along the gradient instead of against it.": {
-        "sign": 1
-    },
-    "The buffers begin anew with each epoch; `torch.optim.SGD` keeps them.": {
+    "The loss climbs: the step goes along the gradient, not against it.": {"sign": 1},
+    "The buffers start from zero in each epoch; `torch.optim.SGD` keeps them.": {
         "forget": True
     },
     "The first epoch is right. From the second on the network is in evaluation mode.": {
@@ -589,13 +619,13 @@ def fifth(functional_way):
         hook.remove()
     require(
         not used and not of_fastai,
-        "An optimizer object of PyTorch or fastai is at work.",
+        "It uses an optimizer object of PyTorch or fastai. Do its work yourself.",
     )
     found = torch.tensor(losses.steps)
     require(
         not all(map(torch.equal, start.parameters(), model.parameters())),
-        "The weights of the model are what they were: `p = p - ...` gives a name to a "
-        "new tensor, and the model keeps the old one.",
+        "The weights of the model haven't changed: `p = p - ...` gives a name to a new "
+        "tensor, and the model keeps the old one.",
     )
     require(
         len(found) == len(expected),
@@ -606,7 +636,7 @@ def fifth(functional_way):
     step = (found - expected).abs().argmax()
     require(
         torch.allclose(found, expected, atol=1e-5),
-        f"The losses are not those of `torch.optim.SGD`: at step {step} "
+        f"The losses aren't those of `torch.optim.SGD`: at step {step} it's "
         f"{found[step]:.4f} instead of {expected[step]:.4f}.",
     )
     ends = [
@@ -615,7 +645,7 @@ def fifth(functional_way):
     ]
     require(
         torch.allclose(*ends, atol=1e-5),
-        "All losses are right, the weights after the last step are not.",
+        "All losses are right, but the weights after the last step aren't.",
     )
 
 
@@ -674,50 +704,53 @@ def project(farthest):
         seen.clear()
         loaders = partial(make_loader, own=i != 1)
         found = call(farthest, make_model, loaders, ways)
-        with explain((TypeError, ValueError, RuntimeError), "The result is no number."):
+        with explain(
+            (TypeError, ValueError, RuntimeError), "The result isn't a number."
+        ):
             found = float(found)
         _check_starts(seen, len(ways))
         text = f"the result is {found:.3f}, the largest difference {distance:.3f}"
         require(
             abs(found - small) > 1e-4,
-            f"With {len(ways)} ways {text}: some weights went down. Compare the "
+            f"With {len(ways)} ways, {text}: some weights went down. Compare the "
             "differences without their signs.",
         )
         require(
             abs(found - distance) < 1e-4,
-            f"With {len(ways)} ways {text}: every weight of every way counts.",
+            f"With {len(ways)} ways, {text}: every weight of every way counts.",
         )
 
 
 def _check_starts(seen, ways):
     require(
         len(seen) == ways,
-        f"Of {ways} ways {len(seen)} trained: call each of them once.",
+        f"Of {ways} ways, {len(seen)} trained: call each of them once.",
     )
     models, weights, loaders, states, batches = zip(*seen, strict=True)
 
     def alike(tensors):
         return all(torch.equal(tensors[0], other) for other in tensors)
 
-    # One object for all of them is no fault in itself: it may have been put back.
+    # One object for all of them isn't a fault in itself: it may have been put back.
     require(
         alike(weights) or len({id(model) for model in models}) == ways,
-        "The ways share one model, so each continues where the one before stopped.",
+        "The ways share one model, so each goes on where the one before stopped.",
     )
     require(
         alike(weights),
-        "The models do not start with the same weights: seed before each is built.",
+        "The models don't start with the same weights: set the seed before you build "
+        "each of them.",
     )
     require(
         alike(batches)
         or not alike(states)
         or len({id(one) for one in loaders}) == ways,
         "The ways share one loader. Its generator moves on with each epoch, so the "
-        "later ways see other batches.",
+        "later ways get different batches.",
     )
     require(
         alike(states),
-        "The ways start with different states of the generator, so dropout and what "
-        "else is drawn would differ.",
+        "The ways start with different states of the generator, so dropout and "
+        "everything else that's drawn would differ.",
     )
-    require(alike(batches), "The ways do not see the same batches.")
+    require(alike(batches), "The ways don't get the same batches.")

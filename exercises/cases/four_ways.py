@@ -7,12 +7,14 @@ WAYS = ("imports", "recording-loss")
 CASES = {
     "ex-global-batch": Case(
         mutants=(
-            Mutant("return processes * batch", "return batch", "of one process; all"),
-            Mutant("ceil(samples / processes)", "samples // processes", "left out"),
-            Mutant("ceil(share / batch)", "share // batch", "it is a step too"),
-            Mutant("ceil(share / batch)", "share / batch", "no part of a step"),
-            Mutant("ceil(samples / processes)", "samples", "that has all samples"),
-            Mutant("ceil(share / batch)", "share // batch + 1", "nothing remains"),
+            Mutant(
+                "return processes * batch", "return batch", "the batch of one process"
+            ),
+            Mutant("ceil(samples / processes)", "samples // processes", "are left out"),
+            Mutant("ceil(share / batch)", "share // batch", "it's a step "),
+            Mutant("ceil(share / batch)", "share / batch", "part of a step"),
+            Mutant("ceil(samples / processes)", "samples", "one process would need"),
+            Mutant("ceil(share / batch)", "share // batch + 1", "no samples left"),
         ),
         others=(
             """
@@ -52,7 +54,7 @@ def steps_per_epoch(samples, processes, batch):
     ),
     "ex-accumulate": Case(
         mutants=(
-            Mutant("(loss * len(y) / len(targets))", "loss", "the sum of the"),
+            Mutant("(loss * len(y) / len(targets))", "loss", "is the sum of"),
             Mutant(
                 "loss * len(y) / len(targets)",
                 "loss / len(inputs.split(size))",
@@ -69,7 +71,7 @@ def steps_per_epoch(samples, processes, batch):
             Mutant(
                 "zip(inputs.split(size), targets.split(size), strict=True)",
                 "[(inputs, targets)]",
-                "all at once",
+                "at once",
             ),
             Mutant(
                 """        loss = F.cross_entropy(model(x), y)
@@ -140,6 +142,47 @@ def accumulate(model, inputs, targets, size):
         for name, p in model.named_parameters():
             p.grad = gradients[name] + (0 if p.grad is None else p.grad)
 """,
+            # One sample at a time, without a dimension for the batch.
+            """
+def accumulate(model, inputs, targets, size):
+    for x, y in zip(inputs, targets, strict=True):
+        (F.cross_entropy(model(x), y) / len(inputs)).backward()
+""",
+            # An accuracy on the side, and a graph that's dropped unused.
+            """
+def accumulate(model, inputs, targets, size):
+    for x, y in zip(inputs.split(size), targets.split(size), strict=True):
+        correct = (model(x).argmax(dim=1) == y).sum()
+        (F.cross_entropy(model(x), y) * len(y) / len(targets)).backward()
+        with torch.no_grad():
+            correct = (model(x).argmax(dim=1) == y).sum() - correct
+""",
+            # The gradient of each sample, all samples of a part at once.
+            """
+from torch.func import functional_call, grad, vmap
+
+
+def accumulate(model, inputs, targets, size):
+    weights = {name: p.detach() for name, p in model.named_parameters()}
+
+    def loss(weights, x, y):
+        return F.cross_entropy(functional_call(model, weights, (x,)), y)
+
+    per_sample = vmap(grad(loss), in_dims=(None, 0, 0))
+    for x, y in zip(inputs.split(size), targets.split(size), strict=True):
+        for name, gradients in per_sample(weights, x, y).items():
+            p, share = model.get_parameter(name), gradients.sum(0) / len(inputs)
+            p.grad = share if p.grad is None else p.grad + share
+""",
+            # From the logits backward by hand.
+            """
+def accumulate(model, inputs, targets, size):
+    for x, y in zip(inputs.split(size), targets.split(size), strict=True):
+        logits = model(x)
+        slopes = logits.detach().softmax(dim=1)
+        slopes[range(len(y)), y] -= 1
+        logits.backward(slopes / len(inputs))
+""",
         ),
     ),
     "ex-shares": Case(
@@ -148,15 +191,19 @@ def accumulate(model, inputs, targets, size):
                 "gradients) / len(shares)",
                 "len(y) * one for one, y in zip(gradients, targets.split(shares))"
                 ") / sum(shares)",
-                "weighted by its samples",
+                "by its number of samples",
             ),
-            Mutant("sum(gradients) / len(shares)", "sum(gradients)", "are added up"),
+            Mutant(
+                "sum(gradients) / len(shares)",
+                "sum(gradients)",
+                "You add the gradients up",
+            ),
             Mutant(
                 "        model.zero_grad()\n", "        pass\n", "adds up until it is"
             ),
             Mutant("torch.cat(parts)", "torch.cat(parts).mean()", "one vector"),
             Mutant("ratio = 48 / 16", "ratio = 16 / 48", "the other way round"),
-            Mutant("ratio = 48 / 16", "ratio = 1", "shared out"),
+            Mutant("ratio = 48 / 16", "ratio = 1", "get smaller pieces"),
         ),
         others=(
             """
@@ -239,7 +286,7 @@ ratio = 3
                 "has to return an iterator",
             ),
             Mutant("def __len__", "def size_of_epoch", "without `__len__`"),
-            Mutant("self.seed + self.epoch", "self.epoch", "does not depend on `seed`"),
+            Mutant("self.seed + self.epoch", "self.epoch", "doesn't depend on `seed`"),
             Mutant(
                 "self.seed + self.epoch",
                 "self.seed + self.epoch + torch.initial_seed()",
@@ -311,7 +358,7 @@ class EpochSampler(torch.utils.data.Sampler):
             Mutant(
                 "torch.cat(gradients).norm().item()",
                 "sum(g.norm() for g in gradients).item()",
-                "are added up",
+                "You add up the norms",
             ),
             Mutant("p.grad.flatten()", "p.flatten()", "norms of the weights"),
             Mutant(".norm()", ".abs().sum()", "sums of absolute values"),
@@ -372,7 +419,7 @@ class GradientNorms(Callback):
                 """    for _ in range(EPOCHS):
         buffers = [torch.zeros_like(p) for p in parameters]
 """,
-                "begin anew with each epoch",
+                "start from zero in each epoch",
             ),
             Mutant("with torch.no_grad():", "if True:", "under `torch.no_grad()`"),
             Mutant("p.sub_(b, alpha=RATE)", "p = p - RATE * b", "keeps the old one"),
@@ -394,13 +441,13 @@ class GradientNorms(Callback):
 
 
 def unused(model, train_loader, valid_loader, loss_fn):""",
-                "optimizer object",
+                "uses an optimizer object",
             ),
             Mutant(
                 "    for _ in range(EPOCHS):",
                 "    from fastai.optimizer import SGD\n    SGD(parameters, lr=RATE)\n"
                 "    for _ in range(EPOCHS):",
-                "An optimizer object",
+                "uses an optimizer object",
             ),
             Mutant(
                 "loss_fn(model(x.to(device)), y.to(device))",
@@ -412,7 +459,7 @@ def unused(model, train_loader, valid_loader, loss_fn):""",
                 "        for x, y in train_loader:\n",
                 "        for x, y in train_loader:\n"
                 "            train_loader.dataset.tensors[0].zero_()\n",
-                "The losses are not those",
+                "The losses aren't those",
             ),
         ),
         others=(
@@ -510,7 +557,7 @@ def functional_way(model, train_loader, valid_loader, loss_fn):
                 """    torch.manual_seed(0)
     for way in ways:
 """,
-                "seed before each is built",
+                "set the seed before you build",
             ),
             Mutant(
                 """    for way in ways:
@@ -560,7 +607,7 @@ def functional_way(model, train_loader, valid_loader, loss_fn):
                 "        way(model, loader)",
                 "        list(loader) if finals else None\n"
                 "        torch.manual_seed(0)\n        way(model, loader)",
-                "the same batches",
+                "get the same batches",
             ),
         ),
         others=(
