@@ -85,7 +85,7 @@ def _small_loader(samples, batch_size):
 
 
 def _easy_digits(samples):
-    """Draw pictures that are easy to tell apart: ten patterns and a little noise."""
+    """Draw images that are easy to tell apart: ten patterns and a little noise."""
     patterns, labels = torch.rand(10, 1, 28, 28), torch.randint(10, (samples,))
     return 0.8 * patterns[labels] + 0.2 * torch.rand(samples, 1, 28, 28), labels
 
@@ -94,7 +94,7 @@ def _easy_digits(samples):
     "ex-trainer-steps",
     title="How many steps?",
     hints=(
-        "how many batches does a loader of 4,000 pictures have? Try batch sizes of "
+        "how many batches does a loader of 4,000 images have? Try batch sizes of "
         "4,000, 3,999 and 32.",
         "one epoch has 4,000 divided by `batch_size` steps, rounded up. Should you "
         "multiply by the epochs before you round, or after? Each epoch ends with a "
@@ -112,7 +112,8 @@ def steps(steps):
         asked = f"For {epochs} epochs of batches of {batch_size}"
         require(
             found == int(found),
-            f"{asked} the result is {found:.6g}, and there is no part of a step.",
+            f"{asked} the result is {found:.6g}, but a step is taken or it isn't: the "
+            "number has to be whole.",
         )
         require(
             found != epochs * (4000 // batch_size) or found == expected,
@@ -121,7 +122,7 @@ def steps(steps):
         )
         require(
             found * epochs != expected,
-            f"{asked} you count the steps of one epoch.",
+            f"{asked} your result is the number of steps in one epoch.",
         )
         require(
             found != -(-epochs * 4000 // batch_size) or found == expected,
@@ -130,7 +131,7 @@ def steps(steps):
         )
         require(
             found <= expected or 4000 % batch_size,
-            f"{asked} nothing remains for a smaller batch: {expected} steps, not "
+            f"{asked} nothing is left over for a smaller batch: {expected} steps, not "
             f"{found:.0f}.",
         )
         require(
@@ -145,28 +146,28 @@ def steps(steps):
     hints=(
         "besides `__init__` you need four methods: `forward`, `training_step`, "
         "`validation_step` and `configure_optimizers`. `LitDigits` has all of them.",
-        "build the network in `__init__`; the pictures have 28 by 28 pixels, which are "
+        "build the network in `__init__`; the images have 28 by 28 pixels, which makes "
         "784 numbers. `training_step` unpacks `inputs, targets = batch` and has to "
         "*return* the loss. For `valid_accuracy`, `MulticlassAccuracy(10, "
-        'average="micro")` is the share of right answers, and it only shows up if '
-        "`self.log` gets it by that name.",
+        'average="micro")` is the fraction of right answers, and it only shows up '
+        "if you pass it to `self.log` under that name.",
     ),
-    shown="A training step computes where its batch is, so a trainer may put the class "
-    "on any device.",
+    shown="The class names no device and computes wherever its batch is, so it runs on "
+    "whatever the trainer finds.",
 )
 @_quietly()
 def own(LitMLP):
     module = LitMLP()
     require(
-        isinstance(module, L.LightningModule), "`LitMLP` is not a `LightningModule`."
+        isinstance(module, L.LightningModule), "`LitMLP` isn't a `LightningModule`."
     )
     module.eval()
     inputs, labels = _easy_digits(205)
     with (
         explain(
             RuntimeError,
-            "`forward` does not take a batch of shape (N, 1, 28, 28): a linear layer "
-            "wants one row of 784 numbers a picture.",
+            "`forward` doesn't take a batch of shape (N, 1, 28, 28): a linear layer "
+            "needs one row of 784 numbers per image.",
         ),
         explain(NotImplementedError, "`LitMLP` has no method `forward`."),
         torch.no_grad(),
@@ -174,21 +175,21 @@ def own(LitMLP):
         outputs = module(inputs)
     require(
         outputs.shape == (205, 10),
-        f"For 205 pictures `forward` returns the shape {tuple(outputs.shape)}, not "
+        f"For 205 images `forward` returns the shape {tuple(outputs.shape)}, not "
         "(205, 10).",
     )
     require(
         (outputs.sum(dim=1) - 1).abs().max() > 1e-3,
-        "`forward` returns probabilities. `F.cross_entropy` wants logits, and applies "
-        "its own softmax.",
+        "`forward` returns probabilities. `F.cross_entropy` needs logits, because it "
+        "applies a softmax of its own.",
     )
     with torch.no_grad():
         first, second, zero = inputs[:1], inputs[1:2], torch.zeros(1, 1, 28, 28)
         bent = module(first) + module(second) - module(first + second) - module(zero)
     require(
         bent.abs().max() > 1e-4,
-        "The network is linear: without an activation between them two linear layers "
-        "do what one does.",
+        "The network is linear: without an activation between them, two linear layers "
+        "do no more than one.",
     )
     counted = sum(p.numel() for p in module.parameters())
     require(
@@ -215,7 +216,7 @@ def _check_relu(module):
     curved = along.diff(n=2, dim=0).abs().median()
     require(
         curved < 1e-11,
-        "The activation is not ReLU: between its kinks a network with ReLU is linear, "
+        "The activation is not ReLU: between its kinks, a network with ReLU is linear, "
         "and yours is curved.",
     )
 
@@ -234,12 +235,12 @@ def _check_loss(module, inputs, labels, outputs):
     loss = loss["loss"] if isinstance(loss, dict) else loss
     require(
         loss is not None,
-        "`training_step` returns nothing, so the trainer has nothing to differentiate.",
+        "`training_step` returns nothing, so the trainer can't compute any gradients.",
     )
     require(
         isinstance(loss, torch.Tensor) and loss.requires_grad,
         "`training_step` returns a loss that cannot be differentiated: return the "
-        "tensor itself, not its number.",
+        "tensor itself, without `.item()` or `.detach()`.",
     )
     loss = loss.detach()
     twice = F.cross_entropy(outputs.softmax(dim=1), labels)
@@ -249,7 +250,7 @@ def _check_loss(module, inputs, labels, outputs):
     )
     require(
         torch.isclose(loss, F.cross_entropy(outputs, labels), atol=1e-4),
-        "`training_step` does not return the mean cross-entropy of the batch.",
+        "`training_step` doesn't return the mean cross-entropy of the batch.",
     )
     # What is moved to a device by name cannot be moved back from one without data.
     named, elsewhere = False, (inputs.to("meta"), labels.to("meta"))
@@ -259,8 +260,8 @@ def _check_loss(module, inputs, labels, outputs):
         named = "copy out of meta" in str(error)
     require(
         not named,
-        "`training_step` names a device. The trainer has moved model and batch "
-        "already, to a device that the class need not know.",
+        "`training_step` names a device. The trainer has already moved the model and "
+        "the batch to the right one, and the class doesn't need to know which.",
     )
 
 
@@ -276,20 +277,20 @@ def _check_accuracy(module, inputs, outputs):
     logged = trainer.callback_metrics
     require(
         "valid_accuracy" in logged,
-        "Nothing is logged as `valid_accuracy`: no number appears in a log that "
-        "`self.log` was not given.",
+        "Nothing is logged as `valid_accuracy`. A number only appears in the log if "
+        "you pass it to `self.log`.",
     )
     found, expected = float(logged["valid_accuracy"]), (~wrong).float().mean().item()
     by_class = MulticlassAccuracy(10)(guessed, labels).item()
     require(
         abs(found - by_class) > 1e-4 or abs(found - expected) < 1e-4,
-        "`valid_accuracy` is the mean over the classes, however many pictures each "
-        "has: that is torchmetrics' default. The share of right answers is "
+        "`valid_accuracy` is the mean over the classes, however many images each "
+        "has; that's torchmetrics' default. The fraction of right answers is "
         '`average="micro"`.',
     )
     require(
         abs(found - expected) < 1e-4,
-        f"With a share of {expected:.4f} right answers, {found:.4f} is logged.",
+        f"Of the answers, {expected:.4f} are right, and {found:.4f} is logged.",
     )
 
 
@@ -304,18 +305,18 @@ def _check_training(module):
     )
     require(
         trainer.optimizers and isinstance(trainer.optimizers[0], torch.optim.Adam),
-        "The optimizer is not Adam.",
+        "The optimizer isn't Adam.",
     )
     require(
         not any(map(torch.equal, before, module.parameters())),
-        "After a training some layers have the weights with which they began: did the "
+        "After a training, some layers still have the weights they began with: did the "
         "optimizer get all parameters?",
     )
     reached = trainer.callback_metrics["valid_accuracy"].item()
     require(
         reached > 0.85,
-        "On drawn pictures that are easy to tell apart, two epochs reach no more than "
-        f"{reached:.0%}: look at the learning rate.",
+        "On made-up images that are easy to tell apart, two epochs get only "
+        f"{reached:.0%} right: look at the learning rate.",
     )
 
 
@@ -325,7 +326,7 @@ def _check_training(module):
     hints=(
         "`scheduler` and `interval` are keys of an inner dictionary, which is the "
         'value of `"lr_scheduler"`.',
-        "`super().configure_optimizers()` gives you Adam, which `OneCycleLR` needs, "
+        "`super().configure_optimizers()` gives you Adam, and `OneCycleLR` needs it, "
         'along with `max_lr` and `total_steps`; the `interval` is `"step"`. Note the '
         'rate in `on_train_batch_start`, before the schedule moves, as the `"lr"` in '
         "`self.optimizers().param_groups[0]`.",
@@ -343,7 +344,7 @@ def schedule(Scheduled):
     except ValueError as error:
         require(
             "Tried to step" not in str(error),
-            "The training has 60 steps, and the schedule stops before: see "
+            "The training has 60 steps, but the schedule stops before that: look at "
             "`total_steps`.",
         )
         raise
@@ -351,22 +352,22 @@ def schedule(Scheduled):
         rates = [float(rate) for rate in module.rates]
     require(
         trainer.lr_scheduler_configs,
-        "The trainer was given no schedule: `configure_optimizers` has to return it "
+        "The trainer has no schedule: `configure_optimizers` has to return it "
         "together with the optimizer.",
     )
     require(
         len(rates) == 60,
-        f"In a training of 60 steps, `rates` got {len(rates)} entries.",
+        f"After a training of 60 steps, `rates` has {len(rates)} entries.",
     )
     require(
         max(rates) > min(rates),
-        "The rate is the same at all 60 steps: Lightning moves a schedule once an "
-        "epoch, unless you name another interval.",
+        "The rate is the same at all 60 steps: Lightning moves a schedule once per "
+        "epoch, unless you set another interval.",
     )
     require(
         getattr(Scheduled(), "rates", None) is not module.rates,
-        "All modules share one list `rates`, which belongs to the class. Make it in a "
-        "method.",
+        "All modules share one list `rates`, because it belongs to the class. Create "
+        "it in a method.",
     )
     optimizer = torch.optim.Adam([nn.Parameter(torch.zeros(1))])
     reference = torch.optim.lr_scheduler.OneCycleLR(
@@ -383,7 +384,7 @@ def schedule(Scheduled):
     require(
         not torch.allclose(found[:-1], expected[1:], rtol=1e-4),
         "Each rate is the one of the step after: when a batch ends, the schedule has "
-        "been moved already. Note the rate before.",
+        "already moved. Note the rate earlier.",
     )
     require(
         abs(found.max() - 0.01) < 1e-4,
@@ -391,12 +392,12 @@ def schedule(Scheduled):
     )
     require(
         found[-1] < found[0],
-        "After 60 steps the rate is still high: the schedule was made for more steps.",
+        "After 60 steps, the rate is still high: the schedule was made for more steps.",
     )
     require(
         torch.allclose(found, expected, rtol=1e-3, atol=1e-7),
-        f"The rate peaks at step {found.argmax()}; with the defaults of `OneCycleLR` "
-        f"it does at step {expected.argmax()}.",
+        f"The rate peaks at step {found.argmax()}; with the defaults of `OneCycleLR`, "
+        f"it would at step {expected.argmax()}.",
     )
 
 
@@ -404,14 +405,14 @@ def schedule(Scheduled):
     "ex-count-samples",
     title="A callback",
     hints=(
-        "`on_train_batch_end` gets the batch, a pair of pictures and labels.",
+        "`on_train_batch_end` gets the batch, a pair of images and labels.",
         "set `seen` to 0 once, in `on_fit_start`, so that it doesn't start again with "
         "each epoch. In `on_train_batch_end`, `len(batch)` is 2, because a batch is a "
-        "pair; ask one of its parts for its length. Both methods get the trainer and "
+        "pair; take the length of one of its parts. Both methods get the trainer and "
         "the module first; `on_train_batch_end` also gets `outputs`, `batch` and "
         "`batch_idx`.",
     ),
-    shown="A callback counts in any training, without a line of the module changed.",
+    shown="You can use it in any training, without changing a line of the module.",
 )
 @_quietly()
 def callback(CountSamples):
@@ -422,7 +423,7 @@ def callback(CountSamples):
         samples = batches * batch_size - random.randint(1, 4)
         limit = {"limit_train_batches": batches - 1} if stopped else {}
         counter, trainer = CountSamples(), _trainer(epochs, **limit)
-        require(isinstance(counter, L.Callback), "`CountSamples` is not a callback.")
+        require(isinstance(counter, L.Callback), "`CountSamples` isn't a callback.")
         trainer.callbacks.append(counter)
         trainer.fit(_Small(), _small_loader(samples, batch_size), _small_loader(11, 3))
         with explain(
@@ -431,17 +432,17 @@ def callback(CountSamples):
         ):
             seen = int(counter.seen)
         asked = (
-            f"In {epochs} epochs with {samples} training pictures in batches of "
+            f"In {epochs} epochs with {samples} training images in batches of "
             f"{batch_size}, you counted {seen}"
         )
         if stopped:
             require(
                 seen == (batches - 1) * batch_size * epochs,
-                f"{asked}, although the trainer was told to take only {batches - 1} "
-                "batches an epoch: count what goes through the network.",
+                f"{asked}, although the trainer takes only {batches - 1} batches per "
+                "epoch here: count what goes through the network.",
             )
             break
-        require(seen != batches * epochs, f"{asked}: these are the batches.")
+        require(seen != batches * epochs, f"{asked}: that's the number of batches.")
         require(
             seen != 2 * batches * epochs,
             f"{asked}: `len(batch)` is 2, because a batch is a pair.",
@@ -453,7 +454,7 @@ def callback(CountSamples):
         require(seen != samples, f"{asked}: the count starts again with each epoch.")
         require(
             seen <= samples * epochs,
-            f"{asked}: the validation pictures are counted too.",
+            f"{asked}: you've counted the validation images, too.",
         )
         require(seen == samples * epochs, f"{asked}, not {samples * epochs}.")
 
@@ -469,8 +470,8 @@ def callback(CountSamples):
         "would bring back the weights alone. Give the new trainer all `epochs`, not "
         "only those that are left.",
     ),
-    shown="Weights, step counter and the optimizer's memory came out of the file: the "
-    "training ended with the weights of an uninterrupted one.",
+    shown="The weights, the step counter and the optimizer's memory came from the "
+    "file, and the training ended with the same weights as an uninterrupted one.",
 )
 @_quietly()
 def resume(continue_from):
@@ -479,11 +480,11 @@ def resume(continue_from):
     early, more = random.randint(2, 3), random.randint(1, 2)
     straight = _Small()
     begun, fresh = copy.deepcopy(straight), _Small()
-    anew = copy.deepcopy(fresh)
+    scratch = copy.deepcopy(fresh)
     total = early + more
     _trainer(total).fit(straight, loader)
-    _trainer(total).fit(anew, loader)
-    ends = _weights(straight), _weights(anew)
+    _trainer(total).fit(scratch, loader)
+    ends = _weights(straight), _weights(scratch)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "begun.ckpt"
         trainer = _trainer(early)
@@ -507,23 +508,23 @@ class _Data(L.LightningDataModule):
         return self.loader
 
 
-def _check_resumed(resumed, fresh, loader, total, straight, anew, asked):
+def _check_resumed(resumed, fresh, loader, total, straight, scratch, asked):
     require(isinstance(resumed, L.Trainer), "The result is not a trainer.")
     taken = sum(name.startswith("step") for name in fresh.calls)
     require(
-        not torch.allclose(_weights(fresh), anew, atol=1e-5),
-        f"{asked}, the model has the weights of a training that began anew: the file "
-        "was never read.",
+        not torch.allclose(_weights(fresh), scratch, atol=1e-5),
+        f"{asked}, the model has the weights of a training that started from scratch: "
+        "the file was never read.",
     )
     require(
         resumed.current_epoch == total,
         f"{asked}, the trainer stopped at epoch {resumed.current_epoch}: `max_epochs` "
-        "counts all epochs, those before the file included.",
+        "counts all epochs, including those before the file was saved.",
     )
     require(
         taken != total * len(loader),
         f"{asked}, the model went through {total} more epochs. The weights came from "
-        "the file, but neither the counter of epochs nor the optimizer's memory.",
+        "the file, but neither the epoch counter nor the optimizer's memory.",
     )
     require(
         resumed.global_step == total * len(loader),
@@ -532,7 +533,7 @@ def _check_resumed(resumed, fresh, loader, total, straight, anew, asked):
     )
     require(
         torch.allclose(_weights(fresh), straight, atol=1e-4),
-        f"{asked}, the weights are not those of an uninterrupted training.",
+        f"{asked}, the weights aren't those of an uninterrupted training.",
     )
 
 
@@ -546,7 +547,7 @@ def _check_resumed(resumed, fresh, loader, total, straight, anew, asked):
         "over the batches and one right after it. The optimizer is still made once, "
         "before all of that, or it forgets its earlier steps.",
     ),
-    shown="Same calls in the same order, and the same weights, as from `L.Trainer`.",
+    shown="The calls, their order and the weights are the same as with `L.Trainer`.",
 )
 @_quietly()
 def order(HookedTrainer):
@@ -562,7 +563,7 @@ def order(HookedTrainer):
         require(times, f"{asked} `on_train_epoch_{name}` is never called.")
         require(
             times > 1,
-            f"{asked} `on_train_epoch_{name}` is called once in all: it belongs to "
+            f"{asked} `on_train_epoch_{name}` is called once in all, but it belongs to "
             "each epoch.",
         )
         require(
@@ -572,17 +573,17 @@ def order(HookedTrainer):
         )
     require(
         ours.calls == theirs.calls,
-        f"{asked} the order is {', '.join(ours.calls)}; that of `L.Trainer` is "
-        "another one.",
+        f"{asked} your order is {', '.join(ours.calls)}, and `L.Trainer` has a "
+        "different one.",
     )
     same = torch.allclose(_weights(ours), _weights(theirs), atol=1e-4)
     require(
         same or ours.optimizers_made == 1,
-        "The order is right, and the weights are not: each epoch makes a new "
-        "optimizer, which has forgotten the steps before.",
+        "The order is right, but the weights aren't: each epoch makes a new optimizer, "
+        "which has forgotten the steps before.",
     )
     require(
         same,
-        "The order is right, but the weights are not those that `L.Trainer` finds: "
-        "what happens to the gradients of the batch before?",
+        "The order is right, but the weights aren't those of `L.Trainer`: what happens "
+        "to the gradients of the batch before?",
     )

@@ -3,15 +3,19 @@
 import re
 from xml.etree import ElementTree
 
+import lightning
 import nbformat
 import pytest
 import torch
 from fastai.basics import Callback, DataLoaders, Learner, TrainEvalCallback, mse
+from PIL import Image
 from torch.utils.data import DataLoader, TensorDataset
 
 from tools.notebooks import ROOT, notebooks
 
 DRAWINGS = sorted(ROOT.glob("figures/*.svg"))
+# What only a browser shows: another program's window.
+SCREENSHOTS = sorted(ROOT.glob("figures/*.png"))
 PAGES = [*notebooks(), ROOT / "index.md", *sorted(ROOT.glob("appendix/*.md"))]
 PHONE = 328  # pixels that a page has for a picture on a phone 360 wide
 
@@ -25,7 +29,7 @@ ATTRIBUTE = re.compile(
 RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 COLOUR = re.compile(r"#[0-9a-f]{3}(?:[0-9a-f]{3})?\b")
 IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]*figures/[^)\s]+)\)")
-SOMEWHERE = re.compile(r"figures/[\w-]+\.svg")
+SOMEWHERE = re.compile(r"figures/[\w-]+\.(?:svg|png)")
 
 each_drawing = pytest.mark.parametrize("path", DRAWINGS, ids=lambda path: path.stem)
 
@@ -212,6 +216,21 @@ def test_words_without_room_are_found(page, tmp_path):
     ]
 
 
+@pytest.mark.parametrize("path", SCREENSHOTS, ids=lambda path: path.stem)
+def test_a_screenshot_is_small_and_framed(path):
+    assert path.stat().st_size <= 40_000  # a page's first visit has 300 kB in all
+    with Image.open(path) as file:
+        shot = file.convert("RGB")
+    wide, high = shot.size
+    assert 1000 <= wide <= 1300, "as sharp as a page of 650 pixels can show it"
+    edge = {shot.getpixel((x, y)) for x in range(wide) for y in (0, high - 1)}
+    edge |= {shot.getpixel((x, y)) for x in (0, wide - 1) for y in range(high)}
+    assert len(edge) == 1, "no frame of one colour"
+    # The frame is seen on light pages and on dark ones.
+    frame = "#{:02x}{:02x}{:02x}".format(*edge.pop())
+    assert all(contrast(frame, ground) >= 2 for ground in ("#ffffff", "#121212"))
+
+
 def told_by_a_learner():
     """List what happens in one epoch of one batch for training and for validation."""
     said = []
@@ -245,11 +264,81 @@ def told_by_a_learner():
     return said
 
 
-def test_a_learner_does_what_is_drawn():
-    words = parsed(ROOT / "figures" / "learner_events.svg").iter(f"{SVG}text")
+def told_by_a_trainer():
+    """List what happens in a fit of one epoch with a batch for each kind of step."""
+    said = []
+
+    class Told(lightning.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(1, 1)
+
+        def training_step(self, batch):
+            said.append("training_step")
+            return mse(self.layer(batch[0]), batch[1])
+
+        def validation_step(self, batch):
+            said.append("validation_step")
+
+        def backward(self, loss):
+            said.append("backward")
+            super().backward(loss)
+
+        def configure_optimizers(self):
+            said.append("configure_optimizers")
+            optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
+            optimizer.register_step_post_hook(lambda *_: said.append("step"))
+            return optimizer
+
+        def optimizer_zero_grad(self, *arguments):
+            said.append("zero_grad")
+            super().optimizer_zero_grad(*arguments)
+
+    def tell(name):
+        def hook(module, *_):
+            if not module.trainer.sanity_checking:
+                said.append(name)
+
+        return hook
+
+    for name in DRAWN_HOOKS:
+        setattr(Told, name, tell(name))
+    loader = DataLoader(TensorDataset(torch.ones(2, 1), torch.ones(2, 1)), 2)
+    trainer = lightning.Trainer(
+        max_epochs=1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(Told(), loader, loader)
+    return said
+
+
+DRAWN_HOOKS = [
+    f"on_{what}_{moment}"
+    for what in ("fit", "train_epoch", "train_batch", "validation_epoch")
+    for moment in ("start", "end")
+]
+
+
+def drawn(name):
+    """List the words of a drawing that are set as code, from top to bottom."""
+    words = parsed(ROOT / "figures" / f"{name}.svg").iter(f"{SVG}text")
     code = [word for word in words if "code" in word.get("class")]
-    downwards = sorted(code, key=lambda word: float(word.get("y")))
-    assert [word.text for word in downwards] == told_by_a_learner()
+    return [word.text for word in sorted(code, key=lambda word: float(word.get("y")))]
+
+
+def test_a_learner_does_what_is_drawn():
+    assert drawn("learner_events") == told_by_a_learner()
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated")
+@pytest.mark.filterwarnings("ignore:.*is smaller than the logging interval")
+def test_a_trainer_does_what_is_drawn():
+    assert drawn("lightning_hooks") == told_by_a_trainer()
 
 
 def prose(path):
@@ -272,11 +361,14 @@ def used_in(path, source):
     found = IMAGE.findall(source)
     assert len(found) == len(SOMEWHERE.findall(source)), "not shown as an image"
     for alt, link in found:
-        assert (path.parent / link).resolve() in DRAWINGS, f"{link} leads nowhere"
+        there = (path.parent / link).resolve() in {*DRAWINGS, *SCREENSHOTS}
+        assert there, f"{link} leads nowhere"
         assert len(alt) >= 40, f"says little: {alt}"
         assert len(set(alt.split())) >= 8, f"says little: {alt}"
         assert alt.endswith("."), f"is no sentence: {alt}"
-        assert not re.match(r"(?i)(an? )?(image|figure|drawing|diagram)\b", alt), alt
+        assert not re.match(
+            r"(?i)(an? )?(image|figure|drawing|diagram|screenshot)\b", alt
+        ), alt
     return [((path.parent / link).resolve(), alt) for alt, link in found]
 
 
@@ -285,7 +377,7 @@ def test_drawings_on_a_page_are_there_and_told(path):
     used_in(path, prose(path))
 
 
-@each_drawing
+@pytest.mark.parametrize("path", DRAWINGS + SCREENSHOTS, ids=lambda path: path.stem)
 def test_every_drawing_is_used(path):
     shown = {file for page in PAGES for file, _ in used_in(page, prose(page))}
     assert path in shown
@@ -303,6 +395,7 @@ GOOD = "The five steps of training follow one another, and the last leads to the
         f"![{GOOD[:-1]}](../figures/training_loop.svg)",
         f"![Figure: {GOOD}](../figures/training_loop.svg)",
         f"![{GOOD}](../figures/gone.svg)",
+        f"![{GOOD}](../figures/gone.png)",
         f"![{GOOD}](figures/training_loop.svg)",
         f'<img src="../figures/training_loop.svg" alt="{GOOD}">',
     ],

@@ -10,13 +10,13 @@ CASES = {
         mutants=(
             Mutant("-(-4000 // batch_size)", "(4000 // batch_size)", "rounds down"),
             Mutant("epochs * -(-4000 //", "-(-epochs * 4000 //", "ends each epoch"),
-            Mutant("-(-4000 // batch_size)", "(4000 / batch_size)", "part of a step"),
+            Mutant("-(-4000 // batch_size)", "(4000 / batch_size)", "has to be whole"),
             Mutant(
                 "-(-4000 // batch_size)",
                 "(4000 // batch_size + 1)",
-                "nothing remains for a smaller batch",
+                "nothing is left over for a smaller batch",
             ),
-            Mutant("epochs * -(", "1 * -(", "the steps of one epoch"),
+            Mutant("epochs * -(", "1 * -(", "the number of steps in one epoch"),
         ),
         others=(
             """
@@ -39,8 +39,8 @@ def steps(epochs, batch_size):
 """,
             """
 def steps(epochs, batch_size):
-    pictures = torch.empty(4000, 0)
-    return epochs * len(DataLoader(pictures, batch_size=batch_size))
+    images = torch.empty(4000, 0)
+    return epochs * len(DataLoader(images, batch_size=batch_size))
 """,
         ),
     ),
@@ -113,8 +113,8 @@ class LitMLP(L.LightningModule):
         self.output = nn.Linear(in_features=128, out_features=10)
         self.valid_accuracy = MulticlassAccuracy(num_classes=10, average="micro")
 
-    def forward(self, pictures):
-        flat = pictures.reshape(pictures.shape[0], -1)
+    def forward(self, images):
+        flat = images.reshape(images.shape[0], -1)
         return self.output(self.hidden(flat).clamp(min=0))
 
     def training_step(self, batch):
@@ -147,6 +147,11 @@ class LitMLP(L.LightningModule):
     def forward(self, x):
         return self.net(x)
 
+    def on_train_start(self):
+        pass
+
+    def on_validation_epoch_end(self): ...
+
     def training_step(self, batch, batch_idx):
         x, y = batch
         return self.loss(self(x), y)
@@ -167,8 +172,8 @@ class LitMLP(L.LightningModule):
         self.last = nn.Linear(128, 10)
         self(torch.zeros(1, 1, 28, 28))
 
-    def forward(self, pictures):
-        return self.last(torch.relu(self.first(pictures.flatten(1))))
+    def forward(self, images):
+        return self.last(torch.relu(self.first(images.flatten(1))))
 
     def training_step(self, batch):
         return F.cross_entropy(self(batch[0]), batch[1])
@@ -191,15 +196,15 @@ class LitMLP(L.LightningModule):
     "ex-schedule": Case(
         needs=MLP,
         mutants=(
-            Mutant('"interval": "step"', '"interval": "epoch"', "once an epoch"),
-            Mutant(', "lr_scheduler": config', "", "was given no schedule"),
+            Mutant('"interval": "step"', '"interval": "epoch"', "once per epoch"),
+            Mutant(', "lr_scheduler": config', "", "has no schedule"),
             Mutant(
                 "on_train_batch_start(self, batch, batch_idx)",
                 "on_train_batch_end(self, outputs, batch, batch_idx)",
                 "the one of the step after",
             ),
             Mutant("max_lr=0.01", "max_lr=0.1", "The largest rate is"),
-            Mutant("total_steps=60", "total_steps=30", "stops before"),
+            Mutant("total_steps=60", "total_steps=30", "stops before that"),
             Mutant("total_steps=60", "total_steps=120", "made for more steps"),
             Mutant(
                 "    def configure_optimizers(self):\n        self.rates = []\n",
@@ -277,7 +282,7 @@ class Scheduled(LitMLP):
     ),
     "ex-count-samples": Case(
         mutants=(
-            Mutant("+= len(batch[1])", "+= 1", "these are the batches"),
+            Mutant("+= len(batch[1])", "+= 1", "the number of batches"),
             Mutant("+= len(batch[1])", "+= len(batch)", "a batch is a pair"),
             Mutant(
                 "+= len(batch[1])",
@@ -288,7 +293,7 @@ class Scheduled(LitMLP):
             Mutant(
                 "+= len(batch[1])\n",
                 "+= len(batch[1])\n    on_validation_batch_end = on_train_batch_end\n",
-                "validation pictures are counted too",
+                "the validation images, too",
             ),
             Mutant(
                 "def on_train_batch_end(self, trainer, module, outputs, batch, "
@@ -441,7 +446,7 @@ def continue_from(path, model, loader, epochs):
                 loss.backward()
                 optimizer.step()
 """,
-                "is another one",
+                "has a different one",
             ),
             Mutant("            model.on_train_epoch_end()\n", "", "is never called"),
             Mutant(
