@@ -52,14 +52,14 @@ def _train(learner_class, cbs, epochs, lr=0.02, seed=0, sizes=(8, 8, 3)):
 
 @exercise(
     "ex-grey",
-    title="Any picture, as a network wants it",
+    title="Any image, as a network wants it",
     hints=(
-        "`PILImageBW` opens a picture as grey, and `[None]` adds a dimension.",
+        "`PILImageBW` opens an image as grey, and `[None]` adds a dimension.",
         "`np.array(PILImageBW.create(file))` has the shape `(H, W)` and holds bytes. "
         "Turn it into a float tensor, divide by what white is in every file, and add "
         "two dimensions in front: one for the channel, one for the batch.",
     ),
-    shown="Whatever the file holds, the network gets one channel of numbers from 0 to "
+    shown="Whatever is in the file, the network gets one channel of numbers from 0 to "
     "1, in a batch of one.",
 )
 def grey(as_input):
@@ -69,20 +69,31 @@ def grey(as_input):
             height, width = random.sample(range(5, 40), 2)
             shape = (height, width) if mode == "L" else (height, width, 3)
             pixels = np.random.default_rng().integers(0, 180, shape, dtype=np.uint8)
-            picture, path = Image.fromarray(pixels), Path(folder) / f"{mode}.png"
-            picture.save(path)
+            image, path = Image.fromarray(pixels), Path(folder) / f"{mode}.png"
+            image.save(path)
             found = call(as_input, path)
-            require(isinstance(found, torch.Tensor), "The result is not a tensor.")
+            require(isinstance(found, torch.Tensor), "The result isn't a tensor.")
             asked = f"For a file of {height} rows and {width} columns, mode {mode},"
             require(
                 found.ndim < 5 and (found.ndim < 2 or found.shape[1:2] != (3,)),
-                f"{asked} the shape is {tuple(found.shape)}: there are three numbers a "
-                "pixel, and grey needs one.",
+                f"{asked} the shape is {tuple(found.shape)}: there are three numbers "
+                "per pixel, and grey needs one.",
             )
             require(
                 found.ndim == 4,
                 f"{asked} the shape is {tuple(found.shape)}: a network wants four "
                 "dimensions, the batch and the channel first.",
+            )
+            require(
+                found.shape[-1] not in (1, 3) or width in (1, 3),
+                f"{asked} the shape is {tuple(found.shape)}: the channel is last, as "
+                "in NumPy's images. PyTorch wants it before height and width, with "
+                "one number per pixel: (1, 1, H, W).",
+            )
+            require(
+                found.shape[0] == 1,
+                f"{asked} the shape is {tuple(found.shape)}: the first dimension "
+                "counts images, and there's one.",
             )
             require(
                 found.shape != (1, 1, width, height),
@@ -91,30 +102,31 @@ def grey(as_input):
             )
             require(
                 found.shape == (1, 1, height, width),
-                f"{asked} the shape is {tuple(found.shape)}.",
+                f"{asked} the shape is {tuple(found.shape)}, not (1, 1, {height}, "
+                f"{width}).",
             )
             require(
                 found.dtype == torch.float32,
                 f"The dtype is {found.dtype}; the weights of a network are float32.",
             )
             values = found[0, 0].detach().cpu().as_subclass(torch.Tensor)
-            require(values.max() <= 1, "The numbers still run up to 255.")
-            expected = torch.tensor(np.array(picture.convert("L"))).float()
+            require(values.max() <= 1, "The numbers still go up to 255.")
+            expected = torch.tensor(np.array(image.convert("L"))).float()
             require(
                 not torch.allclose(values, expected / expected.max(), atol=1e-4),
-                "Each picture is divided by its own brightest pixel, so that a dark "
-                "picture looks like a bright one. White is 255 in every file.",
+                "Each image is divided by its own brightest pixel, so that a dark "
+                "image looks like a bright one. White is 255 in every file.",
             )
             mean = torch.tensor(pixels.reshape(height, width, -1)).float().mean(dim=2)
             require(
                 mode == "L" or not torch.allclose(values, mean / 255, atol=2 / 255),
-                "Red, green and blue are averaged with equal weights. `PILImageBW` "
-                "weighs them as eyes do, green most.",
+                "This is the mean of red, green and blue, with equal weights. "
+                "`PILImageBW` weighs them as our eyes do, green most.",
             )
             # Some convert without rounding to whole numbers.
             require(
                 torch.allclose(values, expected / 255, atol=1.1 / 255),
-                "The numbers are not the pixels divided by 255.",
+                "The numbers aren't the grey pixels divided by 255.",
             )
 
 
@@ -123,39 +135,39 @@ def grey(as_input):
     title="Another distance",
     hints=(
         "`mae` is `mse` with another function of the difference. The second function "
-        "compares two distances for each picture.",
-        "for the pictures of one digit, `distance(some, templates[3]) < distance(some, "
+        "compares two distances for each image.",
+        "for the images of one digit, `distance(some, templates[3]) < distance(some, "
         "templates[7])` says which of them are called a 3. For the threes that's "
         "right; for the sevens it's wrong, and `~` turns it around. Join the answers "
         "for both digits before you take the mean: the digits may not have equally "
-        "many pictures.",
+        "many images.",
     ),
     shown="A distance is an argument like any other, and the share is one over all "
-    "pictures, however many each digit has.",
+    "images, however many each digit has.",
 )
 def absolute(mae, accuracy_3_or_7):
     n, height, width = random.sample(range(3, 12), 3)
-    pictures, template = torch.rand(n, height, width), torch.rand(height, width)
-    found = call(mae, pictures, template)
+    images, template = torch.rand(n, height, width), torch.rand(height, width)
+    found = call(mae, images, template)
     require(isinstance(found, torch.Tensor), "`mae` does not return a tensor.")
     require(
         found.ndim,
-        "`mae` returns one number for all pictures; each picture has a distance of "
+        "`mae` returns one number for all images; each image has a distance of "
         "its own.",
     )
     require(
         found.shape == (n,),
-        f"For {n} pictures of {height} x {width} pixels `mae` returns the shape "
-        f"{tuple(found.shape)}: average over the pixels, not over the pictures.",
+        f"For {n} images of {height} x {width} pixels `mae` returns the shape "
+        f"{tuple(found.shape)}: average over the pixels, not over the images.",
     )
-    signed = (pictures - template).mean(dim=(1, 2))
+    signed = (images - template).mean(dim=(1, 2))
     require(
         not torch.allclose(found, signed, atol=1e-5),
         "`mae` averages differences with their signs, so that too bright and too dark "
         "cancel.",
     )
     require(
-        torch.allclose(found, (pictures - template).abs().mean(dim=(1, 2)), atol=1e-5),
+        torch.allclose(found, (images - template).abs().mean(dim=(1, 2)), atol=1e-5),
         "`mae` is not the mean of the absolute differences.",
     )
     templates = {3: torch.rand(4, 6), 7: torch.rand(4, 6)}
@@ -176,7 +188,7 @@ def absolute(mae, accuracy_3_or_7):
             break
     with explain((TypeError, ValueError), "`accuracy_3_or_7` returns no number."):
         found = float(call(accuracy_3_or_7, _largest, held, templates))
-    asked = f"With {expected:.3f} of the pictures right, `accuracy_3_or_7` says"
+    asked = f"With {expected:.3f} of the images right, `accuracy_3_or_7` says"
     wrong_way = (75 - 75 * expected) / 75
     require(
         abs(found - wrong_way) > 1e-4,
@@ -189,7 +201,7 @@ def absolute(mae, accuracy_3_or_7):
     )
     require(
         abs(found - (near[3].sum() + near[7].sum()).item() / 75) > 1e-4,
-        f"{asked} {found:.3f}, the share of pictures that are called a 3; for a seven "
+        f"{asked} {found:.3f}, the share of images that are called a 3; for a seven "
         "that is a mistake.",
     )
     require(
@@ -200,24 +212,24 @@ def absolute(mae, accuracy_3_or_7):
     require(abs(found - expected) < 1e-4, f"{asked} {found:.3f}.")
 
 
-def _squares(pictures, template):
-    return ((pictures - template) ** 2).mean(dim=(1, 2))
+def _squares(images, template):
+    return ((images - template) ** 2).mean(dim=(1, 2))
 
 
-def _absolutes(pictures, template):
-    return (pictures - template).abs().mean(dim=(1, 2))
+def _absolutes(images, template):
+    return (images - template).abs().mean(dim=(1, 2))
 
 
-def _largest(pictures, template):
+def _largest(images, template):
     """Return the largest difference: a distance that the chapter does not have."""
-    return (pictures - template).abs().amax(dim=(1, 2))
+    return (images - template).abs().amax(dim=(1, 2))
 
 
 def _answers(distance, held, templates):
-    """Say which pictures are called a 3, by digit, and which answers are right."""
+    """Say which images are called a 3, by digit, and which answers are right."""
     near = {
-        digit: distance(pictures, templates[3]) < distance(pictures, templates[7])
-        for digit, pictures in held.items()
+        digit: distance(images, templates[3]) < distance(images, templates[7])
+        for digit, images in held.items()
     }
     return near, [near[3].float(), (~near[7]).float()]
 
@@ -226,7 +238,7 @@ def _answers(distance, held, templates):
     "ex-flattened-size",
     title="How many numbers reach the linear layer?",
     hints=(
-        "follow the side of the picture through the blocks. Of the filters, only the "
+        "follow the side of the image through the blocks. Of the filters, only the "
         "last number is left at the end.",
         "the convolution keeps the side, because of its padding, and the pooling "
         "halves it and rounds down: once for each entry of `channels`. The last block "
@@ -385,20 +397,32 @@ def clip(Clip, TinyLearner):
     def length(gradients):
         return torch.cat([g.flatten() for g in gradients]).norm()
 
+    def train_with(limit):
+        raw.clear()
+        used.clear()
+        spies = [
+            _Spy("after_backward", note(raw), -math.inf),
+            _Spy("before_step", note(used), math.inf),
+        ]
+        _train(TinyLearner, [Clip(limit), *spies], 2, seed=seed)
+
     seed = random.randint(1, 10**6)
     _train(TinyLearner, [_Spy("after_backward", note(raw), -math.inf)], 2, seed=seed)
-    lengths = torch.stack([length(one) for one in raw])
-    max_norm = lengths.median().item() * 0.9
-    raw.clear()
-    spies = [
-        _Spy("after_backward", note(raw), -math.inf),
-        _Spy("before_step", note(used), math.inf),
-    ]
-    _train(TinyLearner, [Clip(max_norm), *spies], 2, seed=seed)
+    max_norm = torch.stack([length(one) for one in raw]).median().item() * 0.9
+    # With a limit below every number, cutting off leaves them all equally large.
+    train_with(max_norm / 1000)
+    sizes = torch.cat([g.flatten().abs() for g in used[0]])
+    require(
+        sizes.max() - sizes.median() > 1e-3 * sizes.max(),
+        "With a very low limit, all numbers of the gradient get the same size: each "
+        "number was cut off by itself, as `clip_grad_value_` does. `max_norm` is the "
+        "longest that the whole gradient may be, and its direction stays.",
+    )
+    train_with(max_norm)
     changed = [not all(map(torch.equal, a, b)) for a, b in zip(raw, used, strict=True)]
     require(
         any(changed),
-        "The gradients with which the steps were taken are those of `backward`: your "
+        "The steps were taken with the gradients of `backward`, unchanged: your "
         "callback acts too early or too late, or not at all.",
     )
     for before, after in zip(raw, used, strict=True):
@@ -420,7 +444,10 @@ def clip(Clip, TinyLearner):
             was > max_norm or abs(now - was) < 1e-4,
             f"{asked}: a short gradient stays as it is.",
         )
-        require(abs(now - min(was, max_norm)) < 1e-3, f"{asked}.")
+        require(
+            abs(now - min(was, max_norm)) < 1e-3,
+            f"{asked}; it should be {min(was, max_norm):.3f}.",
+        )
 
 
 @exercise(
@@ -457,7 +484,7 @@ def flat(flat_cosine):
         expected = 1 + (1e-5 - 1) * (1 - math.cos(math.pi * s)) / 2
         require(
             abs(found - (1 + (1e-5 - 1) * s)) > 1e-6 or abs(found - expected) < 2e-6,
-            f"At t = {t:.2f} the rate lies on a straight line, not on a cosine.",
+            f"At t = {t:.2f} the rate is on a straight line, not on a cosine.",
         )
         require(
             abs(found - expected) < 2e-6,
@@ -473,7 +500,7 @@ def flat(flat_cosine):
         "and divide when it's over.",
         "you need three events: `before_validate`, `after_batch` and `after_validate`. "
         "`after_batch` comes in training as well, so look at `self.learn.training` "
-        "first. Keep one True or False per picture and join the batches before you "
+        "first. Keep one True or False per image and join the batches before you "
         "take the mean, because the last batch may be smaller.",
     ),
     shown="A metric is a callback: it collects while the learner validates.",
@@ -489,8 +516,8 @@ def all_digits(Accuracy, TinyLearner):
             measured, seed, right = Accuracy(), random.randint(1, 10**6), []
             cbs = [measured, _Spy("after_epoch", ask, 0)]
             with explain_sizes(
-                "Predictions and labels do not fit together: the scores of one sample "
-                "stand in a row."
+                "Predictions and labels don't fit together: the scores of one sample "
+                "are in one row."
             ):
                 try:
                     _train(TinyLearner, cbs, epochs, seed=seed, sizes=sizes)
@@ -525,6 +552,6 @@ def all_digits(Accuracy, TinyLearner):
         )
         require(
             abs(value - expected) < 1e-4,
-            f"{asked}: does each picture of the validation count once, and none of "
+            f"{asked}: does each image of the validation count once, and none of "
             "the training?",
         )

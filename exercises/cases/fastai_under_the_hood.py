@@ -14,16 +14,25 @@ CLIP = "nn.utils.clip_grad_norm_(self.learn.model.parameters(), self.max_norm)"
 CASES = {
     "ex-grey": Case(
         mutants=(
-            Mutant("PILImageBW", "PILImage", "three numbers a pixel"),
-            Mutant(" / 255", "", "still run up to 255"),
+            Mutant("PILImageBW", "PILImage", "three numbers per pixel"),
+            Mutant(" / 255", "", "still go up to 255"),
             Mutant("[None, None]", "[None]", "four dimensions"),
             Mutant("torch.tensor(grey)", "torch.tensor(grey.T)", "height comes before"),
+            Mutant("[None, None]", "[None, ..., None]", "the channel is last"),
+            Mutant(
+                "torch.tensor(grey).float()[None, None]",
+                "torch.tensor(np.array(PILImage.create(file))).float()[None]",
+                "the channel is last",
+            ),
+            Mutant(
+                "[None, None]", "[None, None].expand(3, 1, -1, -1)", "counts images"
+            ),
             Mutant("/ 255", "/ grey.max()", "its own brightest pixel"),
             Mutant("torch.tensor(grey).float()", "torch.tensor(grey * 1.0)", "float32"),
             Mutant(
                 "np.array(PILImageBW.create(file))",
                 "np.asarray(PILImage.create(file)).mean(axis=2)",
-                "weighs them as eyes do",
+                "weighs them as our eyes do",
             ),
         ),
         others=(
@@ -39,8 +48,8 @@ from torchvision.transforms import functional as tvf
 
 def as_input(file):
     with open(file, "rb") as stream:
-        picture = PILImageBW.create(io.BytesIO(stream.read()))
-    return tvf.to_tensor(picture.convert("L")).unsqueeze(0)
+        image = PILImageBW.create(io.BytesIO(stream.read()))
+    return tvf.to_tensor(image.convert("L")).unsqueeze(0)
 """,
             """
 def as_input(file):
@@ -56,9 +65,9 @@ def as_input(file):
     ),
     "ex-absolute": Case(
         mutants=(
-            Mutant(".mean(dim=(1, 2))", ".mean()", "one number for all pictures"),
+            Mutant(".mean(dim=(1, 2))", ".mean()", "one number for all images"),
             Mutant(".abs()", "", "with their signs"),
-            Mutant("dim=(1, 2)", "dim=0", "not over the pictures"),
+            Mutant("dim=(1, 2)", "dim=0", "not over the images"),
             Mutant(") < distance", ") > distance", "the smaller distance wins"),
             Mutant(
                 "torch.cat([is3[3], ~is3[7]]).float().mean().item()",
@@ -74,42 +83,42 @@ def as_input(file):
         ),
         others=(
             """
-def mae(pictures, template):
-    flat = pictures.flatten(1)
+def mae(images, template):
+    flat = images.flatten(1)
     return torch.cdist(flat, template.reshape(1, -1), p=1)[:, 0] / template.numel()
 
 
-def accuracy_3_or_7(distance, pictures, templates):
+def accuracy_3_or_7(distance, images, templates):
     right = 0
     for digit, other in ((3, 7), (7, 3)):
-        near = distance(pictures[digit], templates[digit])
-        right += (near < distance(pictures[digit], templates[other])).sum()
-    return right / sum(map(len, pictures.values()))
+        near = distance(images[digit], templates[digit])
+        right += (near < distance(images[digit], templates[other])).sum()
+    return right / sum(map(len, images.values()))
 """,
             """
-def mae(pictures, template):
-    length = torch.linalg.vector_norm(pictures - template, ord=1, dim=(-2, -1))
+def mae(images, template):
+    length = torch.linalg.vector_norm(images - template, ord=1, dim=(-2, -1))
     return length / template.numel()
 
 
-def accuracy_3_or_7(distance, pictures, templates):
+def accuracy_3_or_7(distance, images, templates):
     names = torch.tensor(list(templates))
     right = total = 0
-    for digit in pictures:
-        far = torch.stack([distance(pictures[digit], t) for t in templates.values()])
+    for digit in images:
+        far = torch.stack([distance(images[digit], t) for t in templates.values()])
         guesses = names[far.argmin(dim=0).cpu()]
         right += int((guesses == digit).sum())
         total += len(guesses)
     return right / total
 """,
             """
-def mae(pictures, template):
-    return (pictures - template).abs().mean((-1, -2))
+def mae(images, template):
+    return (images - template).abs().mean((-1, -2))
 
 
-def accuracy_3_or_7(distance, pictures, templates):
+def accuracy_3_or_7(distance, images, templates):
     hits = []
-    for digit, batch in pictures.items():
+    for digit, batch in images.items():
         is_3 = distance(batch, templates[3]) < distance(batch, templates[7])
         hits.append(is_3 if digit == 3 else ~is_3)
     return torch.cat(hits).float().mean().item()
@@ -134,13 +143,13 @@ def flattened(side, channels):
 """,
             """
 def flattened(side, channels):
-    picture = torch.zeros(1, 1, side, side, device="meta")
+    image = torch.zeros(1, 1, side, side, device="meta")
     before = 1
     for after in channels:
         conv = nn.Conv2d(before, after, 3, padding=1, device="meta")
-        picture = F.max_pool2d(conv(picture), 2)
+        image = F.max_pool2d(conv(image), 2)
         before = after
-    return picture.flatten(1).shape[1]
+    return image.flatten(1).shape[1]
 """,
             """
 def flattened(side, channels):
@@ -204,6 +213,7 @@ class StopBelow(TinyCallback):
         mutants=(
             Mutant("before_step", "after_step", "too early or too late"),
             Mutant("before_step", "before_backward", "too early or too late"),
+            Mutant("clip_grad_norm_", "clip_grad_value_", "cut off by itself"),
             Mutant(
                 CLIP,
                 CLIP.replace("clip_grad_norm_", "clip_grad_value_").replace(
@@ -326,7 +336,7 @@ def flat_cosine(t, top):
             Mutant("before_validate", "before_fit", "does the first one still count"),
             Mutant("before_validate", "before_batch", "validation count once"),
             Mutant("if not self.learn.training:", "if True:", "of the training too"),
-            Mutant("argmax(dim=1)", "argmax(dim=0)", "stand in a row"),
+            Mutant("argmax(dim=1)", "argmax(dim=0)", "are in one row"),
             Mutant("self.learn.yb)", "self.learn.labels)", "no attribute 'labels'"),
         ),
         others=(
@@ -423,11 +433,11 @@ with tempfile.TemporaryDirectory() as folder:
     "Question 2": """
 import torch
 
-pictures = torch.rand(50, 16)
-mean = pictures.mean(dim=0)
-for i, picture in enumerate(pictures):
-    others = torch.cat([pictures[:i], pictures[i + 1 :]]).mean(dim=0)
-    assert (picture - mean).square().mean() < (picture - others).square().mean()
+images = torch.rand(50, 16)
+mean = images.mean(dim=0)
+for i, image in enumerate(images):
+    others = torch.cat([images[:i], images[i + 1 :]]).mean(dim=0)
+    assert (image - mean).square().mean() < (image - others).square().mean()
 """,
     "Question 3": FASTAI
     + """
