@@ -16,12 +16,13 @@ SUITE ?= bookworm
 # the time. A file stays with one of them: a notebook has one kernel. Files are taken as
 # they come, tests first, so that the workers end together.
 WORKERS = 3
-VALIDATE = $(BIN)/pytest --nbval -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+TEST = $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+VALIDATE = $(TEST) --nbval -m "not machinery"
 # Lanes take one notebook a test, in random order: they depend on no order.
 LANE = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n 2 --dist worksteal --random-order-bucket=global
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab test changed offline fresh status threads seeds real twice alone plain pseudo jupyterlab accelerator versions execute times lint format gettext release requirements clean
+.PHONY: help book serve lab test machinery changed offline fresh status threads seeds real twice alone plain pseudo jupyterlab accelerator versions execute times lint format gettext release requirements clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -49,8 +50,11 @@ serve: book  ## build the site and serve it on this machine
 lab: $(INSTALLED)  ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab $$(test "$$(id -u)" != 0 || echo --allow-root) --LabApp.default_url=/lab/tree/chapters
 
-test: $(INSTALLED)  ## re-run every chapter and every test on both cores
+test: $(INSTALLED)  ## re-run every chapter, and test pages, exercises and helpers
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(VALIDATE)
+
+machinery: $(INSTALLED)  ## test what builds, publishes and proves the course, and recorded results
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(TEST) -m machinery tests
 
 # What a notebook takes is measured here: a core for each.
 changed: WORKERS = 2

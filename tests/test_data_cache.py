@@ -13,6 +13,8 @@ import pytest
 
 from helpers.data import DataError, _cache
 
+pytestmark = pytest.mark.machinery
+
 TITLE = "Ten squares"
 
 

@@ -16,6 +16,8 @@ from sklearn.linear_model import RidgeClassifier
 
 from helpers.data import _cache, _drawing, _sets, _stand_in
 
+pytestmark = pytest.mark.machinery
+
 DATA = Path(__file__).parent.parent / "data"
 # Where `npm install --prefix data` puts packages.
 NODE_MODULES = DATA / "node_modules"

@@ -13,6 +13,8 @@ from bs4 import BeautifulSoup
 from nbformat import write as write_notebook
 from sphinx_external_toc.parsing import parse_toc_yaml
 
+pytestmark = pytest.mark.machinery
+
 ROOT = Path(__file__).parent.parent
 PAGES = list(parse_toc_yaml(ROOT / "_toc.yml"))
 CHAPTERS = [name for name in PAGES if name.startswith("chapters/")]

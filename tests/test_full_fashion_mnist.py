@@ -26,6 +26,8 @@ from helpers import data
 from helpers.data import _sets
 from helpers.training import train_step
 
+pytestmark = pytest.mark.machinery
+
 CHAPTERS = Path(__file__).parent.parent / "chapters"
 NOTEBOOK = CHAPTERS / "08_computer_vision.ipynb"
 NEXT = CHAPTERS / "09_convolutional_networks.ipynb"

@@ -13,6 +13,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from tools import offline
 from tools.notebooks import notebooks, once, read, run, twice
 
+pytestmark = pytest.mark.machinery
+
 ROOT = Path(__file__).parent.parent
 
 

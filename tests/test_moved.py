@@ -6,6 +6,8 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
+pytestmark = pytest.mark.machinery
+
 ROOT = Path(__file__).parent.parent
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
 MOVED = CONFIG["sphinx"]["config"]["redirects"]

@@ -16,6 +16,8 @@ import pytest
 from tools.notebooks import ROOT, chapters, code_cells, notebooks
 from tools.plain import BRANCH, Course, heading_anchor, make_parser
 
+pytestmark = pytest.mark.machinery
+
 REPOSITORY = "https://github.com/someone/first-tensor"
 SITE = "https://someone.example/first-tensor"
 FOLDED = re.compile(r"<details>.*?</details>", re.S)

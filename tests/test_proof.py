@@ -16,6 +16,8 @@ from tools import pytest_course
 from tools.execute import execute
 from tools.notebooks import ROOT, code_cells, notebooks, plain, read, tags
 
+pytestmark = pytest.mark.machinery
+
 COPIED = (
     *("conftest.py", "requirements.txt", "tests/nbval_sanitize.cfg"),
     *("tools/execute.py", "tools/notebooks.py", "tools/pytest_course.py"),

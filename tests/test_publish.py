@@ -32,6 +32,8 @@ from tools import release
 from tools.notebooks import read as read_notebook
 from tools.times import times
 
+pytestmark = pytest.mark.machinery
+
 ROOT = Path(__file__).parent.parent
 PAGES = list(parse_toc_yaml(ROOT / "_toc.yml"))
 CHAPTERS = [name for name in PAGES if name.startswith("chapters/")]
