@@ -29,14 +29,14 @@ def _count(number, text):
 
 
 def _files(dataset):
-    """Return the paths of the pictures of a set, from a list or from a table."""
+    """Return the paths of the images of a set, from a list or from a table."""
     items = dataset.items
     names = items.iloc[:, 0] if hasattr(items, "iloc") else items
     return [Path(str(name)) for name in names]
 
 
 def _sample():
-    """Return the folder of the chapter's pictures."""
+    """Return the folder of the chapter's digits."""
     return untar_data(URLs.MNIST_SAMPLE, base=data.fastai_home())
 
 
@@ -50,16 +50,16 @@ def _sets(dls, name):
     "ex-count-images",
     title="Count",
     hints=(
-        "`get_image_files` finds the pictures below a folder. The last two folders in "
+        "`get_image_files` finds the images below a folder. The last two folders in "
         "the path of each are its set and its class.",
         "`file.parent.name` is the class and `file.parent.parent.name` is the set, and "
         "the two make the key. `counts.get(key, 0)` gives you the count so far, also "
         "when the key isn't there yet.",
     ),
-    shown="A picture's folder is its label and the folder above is its set; everything "
-    "else in the tree can be ignored.",
+    shown="An image's folder is its label, and the folder above is its set; you can "
+    "ignore everything else in the tree.",
 )
-def count(count_pictures):
+def count(count_images):
     for _ in range(3):
         sets = random.sample(["train", "valid", "test"], random.randint(2, 3))
         # Never both digits: so the keys of the chapter's own folder do not all fit.
@@ -75,40 +75,38 @@ def count(count_pictures):
                 for position in range(number):
                     (path / name / f"{position}.png").touch()
             (path / "labels.csv").touch()
-            # A folder without pictures may be in the dictionary or not.
+            # A folder without images may be in the dictionary or not.
             (path / sets[0] / "none").mkdir()
             with explain(
                 FileNotFoundError,
-                "It looks for a folder that is not there: sets and classes have other "
-                "names elsewhere.",
+                "It looks for a folder that isn't there: elsewhere, sets and classes "
+                "have other names.",
             ):
-                found = call(count_pictures, path)
-        with explain((TypeError, ValueError), "The result is not a dictionary."):
+                found = call(count_images, path)
+        with explain((TypeError, ValueError), "The result isn't a dictionary."):
             found = dict(found)
         if not found.get(f"{sets[0]}/none", True):
             del found[f"{sets[0]}/none"]
         wanted = sorted(expected)
         require(
             not set(found) & set(classes),
-            "A key names the class alone, so the sets are counted together; "
-            f"the keys wanted are such as {wanted[0]!r}.",
+            "A key has only the class in it, so the sets are counted together; a key "
+            f"should look like {wanted[0]!r}.",
         )
         require(
             set(found) <= set(expected),
             f"In a folder with {', '.join(wanted)} it returns a key "
-            f"{next((key for key in found if key not in expected), '')!r}: only the "
-            "folder that comes as the argument counts.",
+            f"{next((key for key in found if key not in expected), '')!r}: count only "
+            "in the folder that comes as the argument.",
         )
         missing = sorted(set(expected) - set(found))
-        require(
-            not missing, f"Nothing is said of {', '.join(missing)}: all sets count."
-        )
+        require(not missing, f"{', '.join(missing)} is missing: all sets count.")
         require(
             any(found[name] != expected[name] + 1 for name in expected),
-            "Each number is one too large: is a file counted that is no picture, or "
-            "does the counting begin at 1?",
+            "Each number is one too large: do you count a file that isn't an image, "
+            "or begin to count at 1?",
         )
-        require(found == expected, "The numbers are not those of the pictures.")
+        require(found == expected, "The numbers differ from those of the images.")
 
 
 @exercise(
@@ -128,7 +126,7 @@ def label(spell, dls_words):
     words = {"3": "three", "7": "seven"}
     train, valid = _sets(dls_words, "dls_words")
     require(
-        len(train) > 0 and len(valid) > 0, "One of the two sets has no picture in it."
+        len(train) > 0 and len(valid) > 0, "One of the two sets has no image in it."
     )
     files, root = _files(train) + _files(valid), _sample()
     for digit, word in words.items():
@@ -137,7 +135,7 @@ def label(spell, dls_words):
             found = call(spell, file)
             require(
                 isinstance(found, str),
-                f"For a {digit} it returns {found!r}; a word is wanted, as text.",
+                f"For a {digit} it returns {found!r}; it should be a word, as text.",
             )
             require(
                 found not in words,
@@ -146,23 +144,23 @@ def label(spell, dls_words):
             require(
                 found == word,
                 f"For {file.relative_to(root.parent).as_posix()} it returns "
-                f"{found!r}. A 3 or a 7 may stand "
-                "elsewhere in the path: only the file's own folder is the label.",
+                f"{found!r}. There may be a 3 or a 7 elsewhere in the path: only "
+                "the file's own folder is the label.",
             )
     require(
         all(file.parent.parent.name == "train" for file in files),
-        "Pictures of `valid` are among them: what you train on would be what you "
-        'measure on. Take the files of `path / "train"`.',
+        "Images of `valid` are among them, so you might train on what you want to "
+        'measure with. Take the files of `path / "train"`.',
     )
     vocab = list(dls_words.vocab)
     require(
         sorted(map(str, vocab)) == ["seven", "three"],
-        f"The vocabulary is {vocab}: the labels do not come from `spell`.",
+        f"The vocabulary is {vocab}: the labels don't come from `spell`.",
     )
     total = len(list((root / "train").glob("*/*.png")))
     require(
         len(set(files)) == total,
-        f"It has {len(set(files))} of the {total} pictures of `train`.",
+        f"It has {len(set(files))} of the {total} images of `train`.",
     )
     for part in (train, valid):
         names = _files(part)
@@ -171,7 +169,7 @@ def label(spell, dls_words):
             found = str(vocab[int(part[position][1])])
             require(
                 found == words[digit],
-                f"In `dls_words` a picture of a {digit} has the label {found!r}.",
+                f"In `dls_words` an image of a {digit} has the label {found!r}.",
             )
 
 
@@ -185,15 +183,15 @@ def label(spell, dls_words):
         "them. The answer is the number of rows in both tables together. "
         "`freeze_epochs` is 1 unless you say otherwise.",
     ),
-    shown="Both phases are training: one number asks for the frozen epochs, one for "
-    "those in which everything is free.",
+    shown="Both phases train: one number is for the frozen epochs, the other for those "
+    "in which everything is free.",
 )
 def epochs(epochs_run):
     pairs = [(1, 1), (3, 0), (2, 3), (random.randint(4, 9), random.randint(4, 9))]
     answers = [
         _count(
             call(epochs_run, one, freeze_epochs=frozen),
-            "The number of epochs is not a whole number.",
+            "The number of epochs isn't a whole number.",
         )
         for one, frozen in pairs
     ]
@@ -207,7 +205,7 @@ def epochs(epochs_run):
     )
     require(
         answers != [2 * one for one, _ in pairs],
-        "The frozen phase is not as long as the other: it has its own number.",
+        "The two phases needn't be equally long: the frozen one has its own number.",
     )
     for (one, frozen), answer in zip(pairs, answers, strict=True):
         require(
@@ -228,8 +226,8 @@ def epochs(epochs_run):
         "`-(-7 // 2)` is 4. Adding 1 every time is wrong: 64 items in batches of 32 "
         "are two batches either way.",
     ),
-    shown="Dropping the last batch rounds down, keeping it rounds up, and where the "
-    "division leaves nothing the two agree.",
+    shown="Dropping the last batch rounds down, and keeping it rounds up. If the "
+    "division leaves nothing, the two agree.",
 )
 def batches(batches):
     cases = [(64, 32), (65, 32), (63, 32), (10, 32), (96, 1)]
@@ -247,26 +245,26 @@ def batches(batches):
             truth.append(items // bs if drop else (items + bs - 1) // bs)
     require(
         not (down[0] == up[1] and up[0] == down[1]),
-        "The two cases are the wrong way round: what is dropped does not count.",
+        "The two cases are the wrong way round: a dropped batch doesn't count.",
     )
     require(
         up[0] != down[1],
-        "The last batch is kept with `drop_last=False`, however small it is; it is "
-        "not counted.",
+        "With `drop_last=False`, the last batch is kept, however small it is; you "
+        "don't count it.",
     )
     require(
-        down[0] != up[1], "With `drop_last=True` the incomplete batch is still counted."
+        down[0] != up[1], "With `drop_last=True`, you still count the incomplete batch."
     )
     require(
         up[0][0] != 3,
-        "64 items in batches of 32 are two batches: where the division leaves nothing, "
-        "there is no smaller batch at the end.",
+        "64 items in batches of 32 are two batches: if the division leaves nothing, "
+        "there's no smaller batch at the end.",
     )
     for drop, (answers, truth) in ((True, down), (False, up)):
         for (items, bs), answer, right in zip(cases, answers, truth, strict=True):
             require(
                 answer == right,
-                f"{items} items in batches of {bs} with `drop_last={drop}` are not "
+                f"{items} items in batches of {bs} with `drop_last={drop}` aren't "
                 f"{answer} batches. How many items are in the last one?",
             )
 
@@ -276,14 +274,14 @@ def batches(batches):
     title="The worst answer",
     hints=(
         "from each row, pick the entry in the column that `truth` names, which gives "
-        "you one number per picture. Then find the smallest.",
+        "you one number per image. Then find the smallest.",
         "if you index with two tensors of the same length, as in `table[rows, "
         "columns]`, you get one entry for each pair. Here the rows count from 0 to N - "
         "1, and the columns are `truth`. And you want to know *where* the smallest "
         "entry is, so `argmin`, not `min`.",
     ),
-    shown="The picture with the smallest probability of its true class is the one with "
-    "the largest loss: fastai calls these the top losses.",
+    shown="The image with the smallest probability for its true class is the one with "
+    "the largest loss. fastai calls such images the top losses.",
 )
 def worst(worst_answer):
     found, alternatives = [], {"right": [], "best": [], "unsure": [], "surest": []}
@@ -294,21 +292,21 @@ def worst(worst_answer):
         answer = call(worst_answer, probabilities, truth)
         number = _whole(
             answer,
-            f"It returns {answer!r}, which is no position. `argmin` says where "
-            "the smallest number stands, `min` says how small it is.",
+            f"It returns {answer!r}, which isn't a position. `argmin` tells you "
+            "where the smallest number is, and `min` how small it is.",
         )
-        asked = f"Of {rows} pictures it names number {number}"
+        asked = f"Of {rows} images, it returns number {number}"
         require(
             number < rows or number != probabilities[:, truth].argmin(),
-            f"{asked}: each picture is asked for the label of every other one. One "
-            "column is wanted from each row.",
+            f"{asked}: you look up the probabilities of each image for the labels of "
+            "all the others, too. Take one column from each row.",
         )
         require(
             number < rows or number != probabilities.argmin(),
-            f"{asked}: that is a place in the whole table, counted row by row, and of "
+            f"{asked}: that's a place in the whole table, counted row by row, and for "
             "any class. Pick the column of the true class first.",
         )
-        require(0 <= number < rows, f"{asked}, and there is no such picture.")
+        require(0 <= number < rows, f"{asked}, and there's no such image.")
         found.append(number)
         own = probabilities.gather(1, truth.unsqueeze(1)).squeeze(1)
         highest = probabilities.max(dim=1).values
@@ -316,20 +314,20 @@ def worst(worst_answer):
         alternatives["best"].append(own.argmax().item())
         alternatives["unsure"].append(highest.argmin().item())
         alternatives["surest"].append(highest.argmax().item())
-    require(found != alternatives["best"], "That is the best answer, not the worst.")
+    require(found != alternatives["best"], "That's the best answer, not the worst.")
     require(
         found != alternatives["unsure"],
-        "That is the picture of which the model is least sure. An answer may be unsure "
-        "and right; look at the probability of the true class.",
+        "That's the image of which the model is least sure. An unsure answer may be "
+        "right; look at the probability of the true class.",
     )
     require(
         found != alternatives["surest"],
-        "That is the picture of which the model is most sure. Whether it is right, "
-        "`truth` says.",
+        "That's the image of which the model is most sure. `truth` tells you whether "
+        "it's right.",
     )
     require(
         found == alternatives["right"],
-        "Another picture has a smaller probability of its true class.",
+        "Another image has a smaller probability for its true class.",
     )
 
 
@@ -363,17 +361,17 @@ def labels_in_table(dls_table, digits):
     folders = {file.parent.parent.name for part in names for file in part}
     require(
         folders >= {"train", "valid"},
-        "The table lists all pictures, and these are only a part of it.",
+        "The table lists all images, and these are only some of them.",
     )
     require(
         len(valid) == total // 5,
-        f"{len(valid)} of {total} pictures are held out, and that is not a fifth.",
+        f"{len(valid)} of {total} images are held out, and that isn't a fifth.",
     )
     table = pd.read_csv(_sample() / "labels.csv")
     everything = {file.as_posix() for part in names for file in part}
     require(
         len(everything) == total == len(table),
-        "Each picture of the table belongs in one of the two sets, and in one only.",
+        "Each image of the table belongs in one of the two sets, and only in one.",
     )
     # What fastai draws with the seed that the exercise names. That is no number by
     # which a course is likely to be seeded: then a split without a seed is the same.
@@ -382,28 +380,28 @@ def labels_in_table(dls_table, digits):
     require(
         {"/".join(file.parts[-3:]) for file in names[1]}
         == set(table["name"].iloc[held_out]),
-        "The pictures held out are not those that `seed=4321` picks from the rows of "
-        "the file: without a seed, each run holds out others, and numbers of two runs "
-        "cannot be compared.",
+        "The images held out aren't those that `seed=4321` picks from the rows of the "
+        "file. Without a seed, each run holds out others, and you can't compare the "
+        "numbers of two runs.",
     )
     for part, files in zip((train, valid), names, strict=True):
         for position in random.sample(range(len(part)), 10):
             number = int(part[position][1])
             require(
                 files[position].parent.name == "37"[number],
-                f"The picture {files[position].as_posix()} has the class {number}.",
+                f"The image {files[position].as_posix()} has the class {number}.",
             )
-    with explain((TypeError, ValueError), "`digits` is not a list of two digits."):
+    with explain((TypeError, ValueError), "`digits` isn't a list of two digits."):
         found = [str(int(digit)) for digit in digits]
     require(
         sorted(found) != ["0", "1"],
-        "0 and 1 are the numbers of the classes; which digit is in the pictures?",
+        "0 and 1 are the numbers of the classes; which digit is in the images?",
     )
     require(
         found != ["7", "3"],
-        "It is the other way round: look at the folder of a picture whose label is 0.",
+        "It's the other way round: look at the folder of an image whose label is 0.",
     )
-    require(found == ["3", "7"], "`digits` holds two digits, that of class 0 first.")
+    require(found == ["3", "7"], "`digits` should be two digits, class 0 first.")
 
 
 @exercise(
@@ -416,8 +414,8 @@ def labels_in_table(dls_table, digits):
         "the parameters of its layers. In `forward`, add first and take the ReLU of "
         "the sum, not of what the layers return.",
     ),
-    shown="A block whose layers compute zero passes on its input, as far as that is "
-    "not negative: a deeper network need not be worse than a shallower one.",
+    shown="If the layers of a block compute zero, it passes on its input, where that "
+    "isn't negative. So a deeper network needn't be worse than a shallower one.",
     methods=("forward",),
 )
 def residual(Residual):
@@ -435,27 +433,27 @@ def residual(Residual):
             layers[-1].bias -= plain(x).mean(dim=(0, 2, 3))
             inner = plain(x)
         block = Residual(*layers)
-        require(isinstance(block, nn.Module), "`Residual(...)` is not a module.")
+        require(isinstance(block, nn.Module), "`Residual(...)` isn't a module.")
         require(
             {id(p) for p in block.parameters()} >= {id(p) for p in plain.parameters()},
-            "The block does not know the parameters of its layers: an optimizer that "
-            "gets `block.parameters()` would not train them. A module finds layers "
-            "that are attributes, in a `Sequential` or a `ModuleList`.",
+            "The block doesn't know the parameters of its layers: an optimizer that "
+            "gets `block.parameters()` wouldn't train them. A module finds layers "
+            "that are attributes, or in a `Sequential` or a `ModuleList`.",
         )
         with torch.no_grad():
             found = call_as_is(block, x)
         require(
             torch.equal(x, before),
-            "The block changes its input in place; whoever made it may still need it.",
+            "The block changes its input in place, and other code may still need it.",
         )
         require(
             isinstance(found, torch.Tensor) and found.shape == x.shape,
-            "The block has to return a tensor of the shape of its input.",
+            "The block should return a tensor with the shape of its input.",
         )
         x = before
         for wrong, text in (
-            (inner.relu(), "Nothing of the input is in the output: add it."),
-            (inner, "Nothing of the input is in the output: add it."),
+            (inner.relu(), "The input isn't in the output: add it."),
+            (inner, "The input isn't in the output: add it."),
             (
                 inner.relu() + x,
                 "The ReLU comes before the sum, so the layers can add and never take "
@@ -466,8 +464,8 @@ def residual(Residual):
             require(not torch.allclose(found, wrong, atol=1e-5), text)
         require(
             torch.allclose(found, (inner + x).relu(), atol=1e-5),
-            "The output is not the ReLU of the sum of the layers' output and the "
-            "input. Are all layers applied, in their order?",
+            "The output isn't the ReLU of the sum of the layers' output and the "
+            "input. Do you apply all layers, in their order?",
         )
 
 
@@ -489,12 +487,12 @@ def _body():
         "`body.modules()` visits every layer, at any depth, and `isinstance` tells you "
         "its kind. `requires_grad_` switches a parameter on or off.",
         "a layer's own parameters are `module.parameters(recurse=False)`; without that "
-        "argument you'd also get those of the layers inside it. What `isinstance` "
-        "returns, True or False, is just what `requires_grad_` wants. A parameter "
-        "holds `p.numel()` numbers.",
+        "argument you'd also get those of the layers inside it. `isinstance` returns "
+        "True or False, and you can pass that to `requires_grad_`. A parameter has "
+        "`p.numel()` numbers.",
     ),
-    shown="Freezing is a switch on each parameter, and fastai leaves one kind of "
-    "layer switched on.",
+    shown="Freezing is a switch on each parameter, and fastai leaves one kind of layer "
+    "switched on.",
 )
 def freeze(freeze_body):
     for frozen_before in (False, True):
@@ -518,20 +516,20 @@ def freeze(freeze_body):
         require(all(free), "Only some of the BatchNorm layers are free.")
         require(
             not any(p.requires_grad for p in rest if p.ndim > 1),
-            "Convolutions are still free: have you reached layers that stand inside "
-            "others?",
+            "Convolutions are still free: have you reached the layers inside other "
+            "layers?",
         )
         require(
             not any(p.requires_grad for p in rest),
             "Parameters of other layers are free, such as the biases of convolutions: "
             "go by the kind of layer, not by the shape or name of a parameter.",
         )
-        number = _count(found, "The result is not a whole number.")
+        number = _count(found, "The result isn't a whole number.")
         require(
             number != len(norm),
-            "It returns how many tensors are free; each of them holds many numbers.",
+            "It returns how many tensors are free; each of them has many numbers.",
         )
         require(
             number == sum(p.numel() for p in norm),
-            f"It returns {number}, and that is not how many numbers are free now.",
+            f"It returns {number}, which isn't how many numbers are free now.",
         )

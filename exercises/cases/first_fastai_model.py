@@ -21,24 +21,24 @@ CASES = {
             Mutant(
                 "get_image_files(path)",
                 'path.glob("*/*/*")',
-                "counted that is no picture",
+                "a file that isn't an image",
             ),
-            Mutant("counts.get(name, 0)", "counts.get(name, 1)", "begin at 1"),
+            Mutant("counts.get(name, 0)", "counts.get(name, 1)", "count at 1"),
             Mutant(
-                "def count_pictures(path):",
-                "def count_pictures(folder):",
+                "def count_images(path):",
+                "def count_images(folder):",
                 "comes as the argument",
             ),
         ),
         others=(
             """
 from collections import Counter
-def count_pictures(path):
+def count_images(path):
     found = Path(path).rglob("*.png")
     return Counter(file.parent.relative_to(path).as_posix() for file in found)
 """,
             """
-def count_pictures(path):
+def count_images(path):
     return {
         f"{d.parent.name}/{d.name}": sum(f.name.endswith(".png") for f in d.iterdir())
         for d in sorted(Path(path).glob("*/*"))
@@ -46,7 +46,7 @@ def count_pictures(path):
     }
 """,
             """
-def count_pictures(path):
+def count_images(path):
     counts = {}
     root = str(path)
     for set_name in os.listdir(root):
@@ -77,19 +77,19 @@ def count_pictures(path):
             Mutant(
                 '{"3": "three", "7": "seven"}',
                 '{"3": 3, "7": 7}',
-                "a word is wanted",
+                "should be a word",
             ),
             Mutant(
                 'return {"3": "three", "7": "seven"}[file.parent.name]',
                 "return file.parent.name",
                 "the digit, not the word",
             ),
-            Mutant('path / "train"', "path", "Pictures of `valid`"),
+            Mutant('path / "train"', "path", "Images of `valid`"),
             Mutant("files, spell", "files, parent_label", "come from `spell`"),
             Mutant(
                 "dls_words = ImageDataLoaders",
                 "files = files[::2]\ndls_words = ImageDataLoaders",
-                "pictures of `train`",
+                "images of `train`",
             ),
             Mutant(
                 "files, spell",
@@ -146,7 +146,7 @@ dls_words = ImageDataLoaders.from_path_func(
             Mutant("epochs + freeze_epochs", "epochs + 1", "only the default"),
             Mutant("epochs + freeze_epochs", "2 * epochs", "its own number"),
             Mutant("freeze_epochs=1", "freeze_epochs=0", "is the default"),
-            Mutant("+ freeze_epochs", "+ freeze_epochs / 2", "not a whole"),
+            Mutant("+ freeze_epochs", "+ freeze_epochs / 2", "isn't a whole"),
         ),
         others=(
             """
@@ -216,12 +216,12 @@ def batches(items, bs, drop_last):
                 "probabilities.max(dim=1).values",
                 "least sure",
             ),
-            Mutant("torch.arange(len(truth))", ":", "every other one"),
-            Mutant(".argmin()", ".min()", "no position"),
+            Mutant("torch.arange(len(truth))", ":", "all the others"),
+            Mutant(".argmin()", ".min()", "isn't a position"),
             Mutant(
                 "probabilities[torch.arange(len(truth)), truth]",
                 "probabilities[:, 0]",
-                "Another picture",
+                "Another image",
             ),
             Mutant(
                 "probabilities[torch.arange(len(truth)), truth]",
@@ -256,13 +256,13 @@ def worst_answer(probabilities, truth):
         mutants=(
             Mutant("[3, 7]", "[7, 3]", "the other way round"),
             Mutant("[3, 7]", "[0, 1]", "numbers of the classes"),
-            Mutant('"seed": 4321, ', "", "not those that `seed=4321`"),
-            Mutant('"valid_pct": 0.2', '"valid_pct": 0.02', "not a fifth"),
+            Mutant('"seed": 4321, ', "", "aren't those that `seed=4321`"),
+            Mutant('"valid_pct": 0.2', '"valid_pct": 0.02', "isn't a fifth"),
             Mutant("**options", "label_col=0, **options", "a class of its own"),
             Mutant(
                 "from_df(table, path",
                 'from_df(table[table["name"].str.startswith("train")], path',
-                "only a part of it",
+                "only some of them",
             ),
             Mutant("[3, 7]", "['three', 'seven']", "two digits"),
         ),
@@ -300,7 +300,7 @@ digits = torch.tensor([3, 7])
     ),
     "ex-residual": Case(
         mutants=(
-            Mutant("self.layers(x) + x", "self.layers(x)", "Nothing of the input"),
+            Mutant("self.layers(x) + x", "self.layers(x)", "input isn't in the output"),
             Mutant(
                 "torch.relu(self.layers(x) + x)",
                 "torch.relu(self.layers(x)) + x",
@@ -312,16 +312,16 @@ digits = torch.tensor([3, 7])
             Mutant(
                 "= torch.nn.Sequential(*layers)",
                 "= lambda x: torch.nn.Sequential(*layers)(x)",
-                "does not know the parameters",
+                "doesn't know the parameters",
             ),
             Mutant("self.layers(x) + x", "x.add_(self.layers(x))", "in place"),
-            Mutant("Sequential(*layers)", "Sequential(*layers[:1])", "does not know"),
+            Mutant("Sequential(*layers)", "Sequential(*layers[:1])", "doesn't know"),
             # The truth is computed before the answer can change the layers.
             Mutant(
                 "self.layers(x)",
                 "self.layers.apply(\n            lambda one: [p.data.zero_() for p in "
                 "one.parameters()]\n        )(x)",
-                "is not the ReLU",
+                "isn't the ReLU",
             ),
         ),
         others=(
@@ -380,7 +380,7 @@ class Residual(torch.nn.Sequential):
             Mutant(
                 "p.numel() * p.requires_grad", "p.requires_grad", "how many tensors"
             ),
-            Mutant("body.modules()", "body.children()", "inside others"),
+            Mutant("body.modules()", "body.children()", "inside other"),
         ),
         others=(
             """
