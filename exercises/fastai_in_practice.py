@@ -19,15 +19,15 @@ from helpers.exercises import call, call_as_is, exercise, explain, require
 
 @exercise(
     "ex-expect",
-    title="How many pictures?",
+    title="How many images?",
     hints=(
         "the chance that n answers in a row are right is `accuracy**n`. What's left is "
-        "the chance of at least one error.",
+        "the chance of at least one mistake.",
         "you want the smallest n for which `1 - accuracy**n` is at least `chance`. "
         "Start with n = 1 and count up in a `while` loop until it is.",
     ),
-    shown="To see an error almost certainly you need about three times as many "
-    "pictures as to see one on average.",
+    shown="To be almost certain of seeing a mistake, you need about three times as "
+    "many images as for one mistake on average.",
 )
 def expect(needed):
     for _ in range(6):
@@ -40,26 +40,26 @@ def _check_needed(needed, accuracy, chance):
     exact = math.log(1 - chance) / math.log(accuracy)
     expected = math.ceil(round(exact, 9))
     found = call(needed, accuracy, chance)
-    with explain((TypeError, ValueError), "The number of pictures is no number."):
+    with explain((TypeError, ValueError), "The result isn't a number."):
         found = float(found)
     asked = f"For an accuracy of {accuracy:.4g} and a chance of {chance:.4g} you need"
     if found == expected:
         return
     require(
         found == int(found),
-        f"{asked} {found:.2f}, and there is no part of a picture.",
+        f"{asked} {found:.2f}, and but images come in whole numbers.",
     )
     wrong = {
-        round(1 / (1 - accuracy)): "that is how many contain one error on average, and "
-        "an average can be missed",
-        math.ceil(chance / (1 - accuracy)): "the chances of single errors do not add "
-        "up, since two errors may fall into one sample",
-        math.ceil(math.log(chance) / math.log(accuracy)): "among these there is no "
-        "error with this chance, and you want at least one",
-        math.ceil(math.log(1 - chance) / math.log(1 - accuracy)): "here not all of "
-        "them are wrong, which is another question than whether all are right",
+        round(1 / (1 - accuracy)): "that many contain one mistake on average, and you "
+        "may well see fewer",
+        math.ceil(chance / (1 - accuracy)): "the chances of single mistakes don't "
+        "add up, since a sample may have two of them",
+        math.ceil(math.log(chance) / math.log(accuracy)): "with this chance, these "
+        "hold no mistake at all, and you want at least one",
+        math.ceil(math.log(1 - chance) / math.log(1 - accuracy)): "that's for "
+        "not all of them being wrong, and you asked for not all of them being right",
         expected - 1: "one more is needed to reach the chance",
-        expected + 1: "one fewer is enough: with exactly this chance it is reached",
+        expected + 1: "one fewer is enough, since exactly this chance will do",
     }
     reason = wrong.get(int(found), f"in fact it is {expected}")
     require(False, f"{asked} {found:.0f}: {reason}.")
@@ -99,7 +99,7 @@ def steep(steepest):
 def _check_steepest(steepest, logs, losses, expected):
     lrs = np.exp(logs)
     found = call(steepest, lrs.copy(), losses.copy())
-    with explain((TypeError, ValueError), "The result is not one rate."):
+    with explain((TypeError, ValueError), "The result isn't a single rate."):
         found = float(found)
 
     def near(log):
@@ -110,25 +110,26 @@ def _check_steepest(steepest, logs, losses, expected):
     rising = logs[(np.diff(losses) / np.diff(logs)).argmax()]
     require(
         found not in range(len(logs)),
-        f"The result is {found:.0f}, a position; the rate at that position is wanted.",
+        f"The result is {found:.0f}, a position; return the rate at that position.",
     )
     require(
         not near(by_rate),
-        "By the rate itself tiny rates look steep, because they lie so close together: "
-        "divide by differences of the logarithm.",
+        "Divided by differences of the rate, tiny rates look steep, because they're so "
+        "close together: divide by differences of the logarithm.",
     )
     require(
         not near(largest_step),
-        "That is where the loss falls most from one point to the next. The points may "
-        "lie further apart there: divide by their distance.",
+        "That's where the loss falls most from one point to the next. The points may "
+        "be further apart there: divide by their distance.",
     )
     require(
         not near(logs[losses.argmin()]),
-        "That is where the loss is smallest, not where it falls fastest.",
+        "That's where the loss is smallest, not where it falls fastest.",
     )
     require(
         not near(rising),
-        "There the loss rises fastest: the training diverges. A fall is negative.",
+        "That's where the loss rises fastest, because the training diverges. A fall is "
+        "negative.",
     )
     require(
         near(expected),
@@ -154,8 +155,9 @@ def confused(confused_pairs):
     for _ in range(4):
         n = random.randint(4, 8)
         matrix = np.random.default_rng().integers(1, 30, (n, n))
-        # No count is that of the other direction, and some pairs never occur.
+        # No count is that of the other direction, some are 1, some pairs never occur.
         matrix = np.where(np.tri(n, k=-1) > 0, 2 * matrix, 2 * matrix + 1)
+        matrix[0, 1], matrix[n - 1, 0] = 1, 1
         zeros = random.sample([(0, n - 1), (n - 1, 1), (1, 2), (2, 1)], 3)
         for row, column in zeros:
             matrix[row, column] = 0
@@ -168,7 +170,7 @@ def confused(confused_pairs):
         found = call(confused_pairs, matrix.copy())
         with explain(
             (TypeError, ValueError),
-            "The result is not a dictionary with pairs of positions as keys.",
+            "The result isn't a dictionary with pairs of positions as keys.",
         ):
             found = {(int(a), int(b)): int(c) for (a, b), c in dict(found).items()}
         require(
@@ -186,11 +188,15 @@ def confused(confused_pairs):
         )
         missing = set(expected) - set(found)
         require(
+            not missing or any(expected[pair] > 1 for pair in missing),
+            "Pairs that occur only once are missing.",
+        )
+        require(
             not missing,
             f"{len(missing)} pairs are missing, such as {min(missing, default=None)}: "
             "a 4 called 9 and a 9 called 4 are two pairs.",
         )
-        require(set(found) == set(expected), "Some pairs are not in the matrix.")
+        require(set(found) == set(expected), "Some pairs aren't in the matrix.")
         require(
             any(
                 count != expected[pair] + matrix[pair[::-1]]
@@ -198,7 +204,7 @@ def confused(confused_pairs):
             ),
             "Each count contains the other direction too.",
         )
-        require(found == expected, "Some counts are not those of the matrix.")
+        require(found == expected, "Some counts aren't those of the matrix.")
 
 
 @exercise(
@@ -212,11 +218,10 @@ def confused(confused_pairs):
         'sorted files below `path / "training"`. For `wrong`, call `parent_label` on '
         "the files that come back from `top_losses`.",
     ),
-    shown="The label function alone says what is learned; the rest of the ten "
-    "statements stays as it was.",
+    shown="Only the label function is new, and it alone decides what is learned.",
 )
 def parity(parity, wrong):
-    require(isinstance(parity, Learner), "`parity` is not a `Learner`.")
+    require(isinstance(parity, Learner), "`parity` isn't a `Learner`.")
     train, valid = parity.dls.train_ds, parity.dls.valid_ds
     vocab = sorted(map(str, parity.dls.vocab))
     require(
@@ -228,11 +233,11 @@ def parity(parity, wrong):
     files = [Path(file) for file in (*train.items, *valid.items)]
     require(
         not any(file.parent.parent.name == "testing" for file in files),
-        "Files of `testing` are among them; that folder is for the very end.",
+        "It uses files of `testing`, and that folder is for the very end.",
     )
     require(
         not set(train.items) & set(valid.items),
-        "Some pictures are in the training set and in the validation set.",
+        "Some images are in both the training set and the validation set.",
     )
     truth = [
         (int(Path(items[i]).parent.name) % 2, str(parity.dls.vocab[int(dataset[i][1])]))
@@ -244,7 +249,7 @@ def parity(parity, wrong):
     require(any(right), "The two words are the wrong way round.")
     require(
         all(right),
-        f"Of {len(right)} labels {len(right) - sum(right)} are wrong: the digit is the "
+        f"{len(right) - sum(right)} of {len(right)} labels are wrong: the digit is the "
         "name of the file's folder.",
     )
     with parity.no_bar():
@@ -258,7 +263,7 @@ def parity(parity, wrong):
     )
     require(
         share > 0.6,
-        f"On the validation pictures {share:.0%} are right, little more than guessing.",
+        f"{share:.0%} of the validation images are right, hardly more than by luck.",
     )
     _check_wrong(wrong, losses.flatten(), valid.items)
 
@@ -272,7 +277,7 @@ def _check_wrong(wrong, losses, files):
     other = [text for text in digits if text not in set("0123456789")]
     require(
         not other,
-        f"`wrong` holds {', '.join(other[:1])}, which is no digit: with `items=True` "
+        f"`wrong` holds {', '.join(other[:1])}, which isn't a digit: with `items=True` "
         "`top_losses` returns the files too, and a file's folder is its digit.",
     )
     require(len(digits) == 9, f"`wrong` has {len(digits)} entries, not 9.")
@@ -291,16 +296,16 @@ def _check_wrong(wrong, losses, files):
     )
     require(
         found != best or found == largest,
-        "These are the nine best answers, those with the smallest losses.",
+        "These are the nine best answers, the ones with the smallest losses.",
     )
     require(
         sure <= found <= possible,
-        "`wrong` does not list the digits of the nine validation pictures with the "
+        "`wrong` doesn't list the digits of the nine validation images with the "
         "largest losses.",
     )
 
 
-def _pictures(size):
+def _images(size):
     """Make loaders of coloured noise, so that nothing has to be read."""
     block = DataBlock(
         blocks=(ImageBlock, CategoryBlock),
@@ -316,17 +321,17 @@ def _pictures(size):
     title="Another architecture",
     hints=(
         "`learner.model` has two parts, body and head. `dls.one_batch()` gives you "
-        "pictures to try the first one on.",
+        "images to try the first one on.",
         "`vision_learner(dls, arch, pretrained=False)` builds the network, and "
         "`learner.model[0]` is its body. Move it to `device`, where the batch is, run "
-        "it on the pictures without gradients, and drop the first number of the shape "
+        "it on the images without gradients, and drop the first number of the shape "
         "that comes out.",
     ),
-    shown="The channels belong to the architecture, height and width to the pictures: "
-    "most networks for photographs halve them five times.",
+    shown="The number of channels comes from the architecture, height and width from "
+    "the images: most networks for photos halve them five times.",
 )
 def architecture(features):
-    sizes = {size: _pictures(size) for size in random.sample([40, 64, 96], 2)}
+    sizes = {size: _images(size) for size in random.sample([40, 64, 96], 2)}
     channels = {"test_resnet": None, "test_efficientnet": None, resnet18: 512}
     asked = [(size, random.choice(list(channels)[:2])) for size in sizes]
     asked.append((asked[0][0], resnet18))
@@ -340,23 +345,21 @@ def architecture(features):
             where = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
             require(
                 not {"torch", "timm", "torchvision"} & set(where.parts),
-                "The body does not take what it is given: it wants a batch of "
-                "pictures, even if it is one.",
+                "The body can't take what you gave it: it wants a batch of images, "
+                "even if there's only one.",
             )
             raise
-        with explain(TypeError, "The result is not a tuple of numbers."):
+        with explain(TypeError, "The result isn't a tuple of numbers."):
             found[size, arch] = tuple(int(number) for number in shape)
     for (size, arch), shape in found.items():
         name = getattr(arch, "__name__", arch)
-        text = f"For {name} and pictures of {size} by {size} the result is {shape}"
+        text = f"For {name} and images of {size} by {size} the result is {shape}"
         wide = channels[arch] or timm.create_model(arch, num_classes=0).num_features
         expected = wide, -(-size // 32), -(-size // 32)
-        require(
-            len(shape) != 4, f"{text}: the number of pictures in the batch is in it."
-        )
+        require(len(shape) != 4, f"{text}: the number of images in the batch is in it.")
         require(
             shape != (2,),
-            f"{text}: that is what the whole network returns, head included.",
+            f"{text}: that's what the whole network returns, head included.",
         )
         require(
             shape != expected[1:], f"{text}: the number of feature maps is missing."
@@ -369,7 +372,7 @@ def architecture(features):
         )
         require(
             shape == expected,
-            f"{text}, not {expected}: do the pictures come from `dls`?",
+            f"{text}, not {expected}: do the images come from `dls`?",
         )
 
 
@@ -394,8 +397,8 @@ class _Classifier(nn.Sequential):
         "it. Its mean over height and width is one weight per map; with `keepdim=True` "
         "you can multiply it with the maps directly, and add up over the channels.",
     ),
-    shown="A hook and one gradient are enough to ask any convolutional network where "
-    "it looked, and no hook is left behind.",
+    shown="A hook and one gradient are all it takes, for any convolutional network, "
+    "and no hook is left behind.",
 )
 def cam(grad_cam):
     for _ in range(3):
@@ -407,8 +410,8 @@ def cam(grad_cam):
         except RuntimeError as error:
             require(
                 not any(text in str(error) for text in CUT),
-                "There is no gradient with respect to the feature maps: they were cut "
-                "off from the graph. A hook of fastai detaches unless told not to.",
+                "There's no gradient with respect to the feature maps: they were cut "
+                "off from the graph. fastai's hook detaches unless you tell it not to.",
             )
             raise
         hooks = [
@@ -418,12 +421,12 @@ def cam(grad_cam):
         ]
         require(
             not any(hooks),
-            f"{sum(hooks)} hook is left in the model, and every later call runs it.",
+            f"Hooks left in the model: {sum(hooks)}. Every later call runs them.",
         )
-        require(isinstance(found, torch.Tensor), "The result is not a tensor.")
+        require(isinstance(found, torch.Tensor), "The result isn't a tensor.")
         require(
             not found.requires_grad,
-            "The map is still part of the graph: detach it, or it cannot be drawn.",
+            "The map is still part of the graph: detach it, or it can't be drawn.",
         )
         _check_map(found.cpu(), own, x, training=model.training)
 
@@ -463,7 +466,7 @@ def _check_map(found, model, x, training):
     )
     require(
         (found >= 0).all(),
-        "Some numbers are negative. What speaks against the answer is dropped.",
+        "Some numbers are negative. Set to 0 what speaks against the answer.",
     )
 
     def same(other):
@@ -482,38 +485,36 @@ def _check_map(found, model, x, training):
     )
     require(
         not same(_map(model, maps, lambda logits: logits.softmax(dim=1).max())),
-        "It is the gradient of a probability, which fades where an answer is sure. "
+        "That's the gradient of a probability, which fades where an answer is sure. "
         "Take the logit.",
     )
     require(
         not same(_map(model, maps, torch.sum)),
-        "It is the gradient of the sum of all logits; only the largest one is asked "
-        "for.",
+        "That's the gradient of the sum of all logits; take only the largest one.",
     )
     require(
         not same(_map(model, maps, lambda logits: logits[0, 0])),
-        "It is the gradient of the first logit, whichever class wins.",
+        "That's the gradient of the first logit, whichever class wins.",
     )
     require(
         not training,
         "The model is in training mode, so dropout was at work: another call gives "
         "another map.",
     )
-    require(False, "The numbers are not those of Grad-CAM.")
+    require(False, "The numbers aren't those of Grad-CAM.")
 
 
 REASONS = {
     "A": "`fine_tune(1)` trains two epochs, a frozen one and another one",
-    "B": "random weights that stay frozen never learn, so the two differ in what was "
-    "trained",
-    "C": "pictures that are not normalised may cost a network much of what it knows",
-    "D": "the same pictures for both, which neither has seen, are what a comparison "
+    "B": "the two differ in what was trained, and a random body that stays frozen "
+    "stays random",
+    "C": "what goes into the two networks differs as well",
+    "D": "many images that neither has seen, the same for both, are what a comparison "
     "needs",
-    "E": "BatchNorm evaluates with running statistics, and those of the random start "
-    "have hardly begun to settle",
-    "F": "a rate that suits one start may be far too small or too large for the other",
-    "G": "the same order of the batches for both is no advantage for one",
-    "H": "with thirteen pictures that much is a matter of luck",
+    "E": "the two were measured on different images, and on few of them",
+    "F": "the rates differ as well",
+    "G": "the same order of the batches favours neither of them",
+    "H": "with thirteen images, that much can be luck",
 }
 
 
@@ -521,23 +522,22 @@ REASONS = {
     "ex-plan",
     title="Plan a comparison",
     hints=(
-        "a comparison is fair if only one thing differs. What makes these two differ "
-        "in more than their first weights, or leaves too much to chance?",
-        "ask of each answer: could this alone open a gap, even if the pretrained "
-        "weights were worth nothing? Two of the eight say that something was done "
-        "well.",
+        "a comparison is fair if only one thing differs. In which of these is there a "
+        "second difference, or a gap that could be luck?",
+        "go through them one by one: what did the two networks get, and was it the "
+        "same? Two of the eight say that something was done well.",
     ),
-    shown="Budget, freezing, normalisation, BatchNorm, rate and chance: six doubts, "
-    "each of which you can settle with one more run.",
+    shown="Budget, frozen layers, normalisation, images, rate and luck: six doubts, "
+    "each of which you can settle with another run.",
 )
 def plan(doubts):
     named = {str(letter).strip().upper() for letter in doubts}
     require(
         named <= set(REASONS),
-        f"{min(named - set(REASONS), default='')!r} is none of the letters.",
+        f"{min(named - set(REASONS), default='')!r} isn't one of the letters.",
     )
     sound = {"D", "G"}
     for letter in sorted(named & sound):
-        require(False, f"{letter} is no reason for doubt: {REASONS[letter]}.")
+        require(False, f"{letter} isn't a reason for doubt: {REASONS[letter]}.")
     for letter in sorted(set(REASONS) - sound - named):
-        require(False, f"{letter} is another explanation: {REASONS[letter]}.")
+        require(False, f"{letter} leaves another explanation: {REASONS[letter]}.")

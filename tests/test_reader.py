@@ -36,9 +36,7 @@ VERDICT = re.compile(r"\A(:class-container: right\n)?(Yes|No)\b[.,]", re.M)
 
 # Topics of chapters that do not follow a rule yet. Whoever converts one takes it out.
 UNCONVERTED = {
-    "proof": """
-        fastai_in_practice
-    """,
+    "proof": "",
     "predictions": "",
     "questions": "",
 }

@@ -5,18 +5,22 @@ from . import Case, Mutant
 CASES = {
     "ex-expect": Case(
         mutants=(
-            Mutant("> 1 - chance", "> chance", "there is no error with this chance"),
+            Mutant("> 1 - chance", "> chance", "hold no mistake at all"),
             Mutant("accuracy**n > 1 - chance", "n * (1 - accuracy) < chance", "add up"),
             Mutant(
                 "accuracy**n > 1 - chance", "n < round(1 / (1 - accuracy))", "average"
             ),
-            Mutant("while accuracy**n", "while (1 - accuracy) ** n", "all of them are"),
+            Mutant(
+                "while accuracy**n",
+                "while (1 - accuracy) ** n",
+                "not all of them being wrong",
+            ),
             Mutant("return n", "return n - 1", "one more is needed"),
             Mutant(">", ">=", "with exactly this chance"),
             Mutant(
                 "return n",
                 "return np.log(1 - chance) / np.log(accuracy)",
-                "no part of a picture",
+                "come in whole numbers",
             ),
         ),
         others=(
@@ -35,10 +39,10 @@ def needed(accuracy, chance):
             """
 def needed(accuracy, chance):
     all_right = 1.0
-    for pictures in itertools.count(1):
+    for images in itertools.count(1):
         all_right *= accuracy
         if 1 - all_right >= chance:
-            return pictures
+            return images
 """,
         ),
     ),
@@ -86,6 +90,7 @@ def steepest(lrs, losses):
                 "never occur",
             ),
             Mutant("row != column", "row < column", "are two pairs"),
+            Mutant("np.argwhere(matrix)", "np.argwhere(matrix > 1)", "only once"),
             Mutant(
                 "int(matrix[row, column])",
                 "int(matrix[row, column] + matrix[column, row])",
@@ -125,7 +130,7 @@ def confused_pairs(matrix):
             Mutant("parity.fit_one_cycle(2, 5e-3)", "pass", "has not been trained"),
             Mutant("items=True", "items=True, largest=False", "nine best answers"),
             Mutant("[parent_label(file)", "[odd_or_even(file)", "which digits they"),
-            Mutant("[parent_label(file)", "[file.stem", "which is no digit"),
+            Mutant("[parent_label(file)", "[file.stem", "which isn't a digit"),
             Mutant(
                 "[parent_label(file) for file",
                 "[(9, 0)[file is None] for file",
@@ -217,13 +222,13 @@ wrong = [int(parity.dls.valid.items[k].parent.name) for _, k in scored[:9]]
     ),
     "ex-architecture": Case(
         mutants=(
-            Mutant(".shape[1:]", ".shape", "number of pictures in the batch"),
+            Mutant(".shape[1:]", ".shape", "number of images in the batch"),
             Mutant(".shape[1:]", ".shape[2:]", "feature maps is missing"),
             Mutant("learner.model[0]", "learner.model", "head included"),
             Mutant(
                 "images, _ = dls.one_batch()",
                 "images = torch.rand(2, 3, 28, 28).to(device)",
-                "do the pictures come from `dls`?",
+                "do the images come from `dls`?",
             ),
             Mutant("(dls, arch,", '(dls, "test_resnet",', "as the argument `arch`"),
             Mutant("body(images)", "body(images[0])", "wants a batch"),
@@ -239,11 +244,11 @@ def features(dls, arch):
             """
 def features(dls, arch):
     learn = vision_learner(dls, arch, normalize=False, pretrained=False)
-    pictures, *_ = first(dls.valid)
-    learn.model.to(pictures.device)
+    images, *_ = first(dls.valid)
+    learn.model.to(images.device)
     learn.model.eval()
     with hook_output(learn.model[0]) as hook, torch.inference_mode():
-        learn.model(pictures)
+        learn.model(images)
         _, channels, height, width = hook.stored.shape
     return channels, height, width
 """,
@@ -286,7 +291,7 @@ def features(dls, arch):
             Mutant(
                 "model.eval()",
                 "model.eval()\n    [p.data.mul_(2) for p in model.parameters()]",
-                "not those of Grad-CAM",
+                "aren't those of Grad-CAM",
             ),
         ),
         others=(
@@ -335,11 +340,13 @@ def grad_cam(model, x):
     "ex-plan": Case(
         mutants=(
             *(
-                Mutant(f'"{letter}"', '"E"' if letter != "E" else '"F"', f"{letter} is")
+                Mutant(
+                    f'"{letter}"', '"E"' if letter != "E" else '"F"', f"{letter} leaves"
+                )
                 for letter in "ABCEFH"
             ),
             Mutant('"A"', '"A", "D"', "what a comparison needs"),
-            Mutant('"A"', '"A", "G"', "no advantage for one"),
+            Mutant('"A"', '"A", "G"', "favours neither"),
         ),
         others=(
             """
@@ -347,7 +354,7 @@ doubts = list("abcefh")
 """,
             """
 says_nothing_else = {
-    "D": "the same pictures, many, and not used for a choice",
+    "D": "the same images, many, and not used for a choice",
     "G": "the same order for both",
 }
 doubts = {letter for letter in "ABCDEFGH" if letter not in says_nothing_else}
@@ -456,16 +463,28 @@ assert torch.equal(stem, loaded[tuple(stem.shape)].to(stem.dtype))
 learn.unfreeze()
 assert all(weight.requires_grad for weight in named.values())
 """,
-    "Question 4": """
-import torch
-from torch.nn import functional as F
+    "Question 4": SMALL
+    + """
+def found(labels, wrong, epochs):
+    model = nn.Sequential(nn.Linear(8, 256), nn.ReLU(), nn.Linear(256, 4))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(epochs):
+        for part in torch.randperm(1024).split(64):
+            optimizer.zero_grad()
+            F.cross_entropy(model(points.tensors[0][part]), labels[part]).backward()
+            optimizer.step()
+    losses = F.cross_entropy(model(points.tensors[0]), labels, reduction="none")
+    return wrong[losses.topk(60).indices].sum().item()
 
-logits = torch.randn(500, 10)
-labels = torch.where(torch.rand(500) < 0.5, logits.argmax(dim=1), 0)
-losses = [F.cross_entropy(bold * logits, labels) for bold in (1, 4, 16)]
-right = [(bold * logits).argmax(dim=1).eq(labels).sum() for bold in (1, 4, 16)]
-assert losses[1] > losses[0] and losses[2] > losses[1]
-assert right[0] == right[1] == right[2]
+
+scattered = torch.zeros(1024, dtype=bool)
+scattered[torch.randperm(1024)[:40]] = True
+typed = torch.where(scattered, (classes + 1) % 4, classes)
+assert found(typed, scattered, 2) > 30
+assert found(typed, scattered, 600) < found(typed, scattered, 2) - 10
+# Every point of one class has the label of another.
+rule = classes == 3
+assert found(torch.where(rule, 0, classes), rule, 2) < 30
 """,
     "Question 5": """
 import pickle
