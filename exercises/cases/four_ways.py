@@ -84,6 +84,11 @@ def steps_per_epoch(samples, processes, batch):
                 "before the one before it",
             ),
             Mutant(".split(size)", ".split(size + 1)", "are larger than"),
+            Mutant(
+                "zip(inputs.split(size), targets.split(size), strict=True)",
+                "zip(inputs.split(size)[:-1], targets.split(size))",
+                "went through the model",
+            ),
             # Stored at the end, and yet all parts were in memory together.
             Mutant(
                 """        loss = F.cross_entropy(model(x), y)
@@ -199,7 +204,7 @@ def accumulate(model, inputs, targets, size):
                 "You add the gradients up",
             ),
             Mutant(
-                "        model.zero_grad()\n", "        pass\n", "adds up until it is"
+                "        model.zero_grad()\n", "        pass\n", "adds up until you"
             ),
             Mutant("torch.cat(parts)", "torch.cat(parts).mean()", "one vector"),
             Mutant("ratio = 48 / 16", "ratio = 16 / 48", "the other way round"),
