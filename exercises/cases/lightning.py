@@ -394,7 +394,7 @@ def continue_from(path, model, loader, epochs):
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        default_root_dir=tempfile.mkdtemp(),
+        default_root_dir=folder,
     )
     if isinstance(loader, L.LightningDataModule):
         source = {"datamodule": loader}
