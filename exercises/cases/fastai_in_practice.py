@@ -2,8 +2,12 @@
 
 from . import Case, Mutant
 
+# The star has a cell of its own, before the other imports.
+NEEDS = ("imports-star", "imports")
+
 CASES = {
     "ex-expect": Case(
+        needs=NEEDS,
         mutants=(
             Mutant("> 1 - chance", "> chance", "hold no mistake at all"),
             Mutant("accuracy**n > 1 - chance", "n * (1 - accuracy) < chance", "add up"),
@@ -16,7 +20,7 @@ CASES = {
                 "not all of them being wrong",
             ),
             Mutant("return n", "return n - 1", "one more is needed"),
-            Mutant(">", ">=", "with exactly this chance"),
+            Mutant(">", ">=", "exactly this chance will do"),
             Mutant(
                 "return n",
                 "return np.log(1 - chance) / np.log(accuracy)",
@@ -47,6 +51,7 @@ def needed(accuracy, chance):
         ),
     ),
     "ex-steep": Case(
+        needs=NEEDS,
         mutants=(
             Mutant("np.diff(np.log(lrs))", "np.diff(lrs)", "tiny rates look steep"),
             Mutant(" / np.diff(np.log(lrs))", "", "divide by their distance"),
@@ -81,6 +86,7 @@ def steepest(lrs, losses):
         ),
     ),
     "ex-confused": Case(
+        needs=NEEDS,
         mutants=(
             Mutant("(row, column):", "(column, row):", "the wrong way round"),
             Mutant("        if row != column\n", "", "The diagonal is among them"),
@@ -118,6 +124,7 @@ def confused_pairs(matrix):
         ),
     ),
     "ex-parity": Case(
+        needs=NEEDS,
         mutants=(
             Mutant(
                 '"odd" if int(parent_label(file)) % 2 else "even"',
@@ -221,6 +228,7 @@ wrong = [int(parity.dls.valid.items[k].parent.name) for _, k in scored[:9]]
         ),
     ),
     "ex-architecture": Case(
+        needs=NEEDS,
         mutants=(
             Mutant(".shape[1:]", ".shape", "number of images in the batch"),
             Mutant(".shape[1:]", ".shape[2:]", "feature maps is missing"),
@@ -262,6 +270,7 @@ def features(dls, arch):
         ),
     ),
     "ex-cam": Case(
+        needs=NEEDS,
         mutants=(
             Mutant("model.eval()", "pass", "in training mode"),
             Mutant(
@@ -338,6 +347,7 @@ def grad_cam(model, x):
         ),
     ),
     "ex-plan": Case(
+        needs=NEEDS,
         mutants=(
             *(
                 Mutant(
