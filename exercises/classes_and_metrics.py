@@ -491,9 +491,9 @@ def overfit(wide_model, score):
         with explain_sizes("`wide_model`'s model doesn't take points of shape (N, 2)."):
             outputs = outputs_of(model, torch.randn(5, 2))
         require(
-            outputs.numel() == 5,
-            f"For 5 points the model gives {tuple(outputs.shape)}; it should give one "
-            "logit each.",
+            outputs.shape == (5, 1),
+            f"For 5 points the model gives {tuple(outputs.shape)}; one logit each, in "
+            "the shape that `train_step` squeezes, is (5, 1).",
         )
         _require_dropout(model, share)
         model = call(wide_model, share)

@@ -225,20 +225,19 @@ def _mistaken_losses(logits, targets):
 
 @exercise(
     "ex-cross-entropy",
-    title="Cross-entropy and its relatives",
+    title="Cross-entropy by hand",
     hints=(
         "the loss of a sample is minus the log-probability of its right class. How do "
         "you take one entry from each row, each from another column?",
         "`logits.log_softmax(dim=1)` gives you the log-probabilities, and "
         "`[torch.arange(len(targets)), targets]` takes from each row the entry of the "
-        "right class. Mind the minus and the mean. For `nll_wants`, ask which of these "
-        "two steps is left for `nn.NLLLoss`. With label smoothing, a bit of the target "
-        "is on the wrong classes: try logits of `[50, 0, 0]`.",
+        "right class. Mind the minus and the mean. With label smoothing, a bit of the "
+        "target is on the wrong classes: try logits of `[50, 0, 0]`.",
     ),
     shown="Cross-entropy is log-softmax followed by the negative log-likelihood, and "
     "label smoothing keeps it above zero.",
 )
-def cross_entropy(cross_entropy, nll_wants, smoothed_reaches_zero):
+def cross_entropy(cross_entropy, smoothed_reaches_zero):
     for scale in (1, 3, 300):
         while True:
             classes, n = random.randint(3, 8), random.randint(10, 30)
@@ -276,18 +275,6 @@ def cross_entropy(cross_entropy, nll_wants, smoothed_reaches_zero):
         not {name for name in ran if "nll_loss" in name or "entropy" in name},
         "The loss is right, but PyTorch's own loss computed it. Take the entries of "
         "the right classes from the log-probabilities yourself.",
-    )
-    choices = ("logits", "probabilities", "log-probabilities")
-    require(nll_wants in choices, f"`nll_wants` is one of {', '.join(choices)}.")
-    require(
-        nll_wants != "logits",
-        "Give `nn.NLLLoss` logits, and it doesn't compute a cross-entropy, because it "
-        "contains no softmax. Compare the numbers.",
-    )
-    require(
-        nll_wants != "probabilities",
-        "The name `nn.NLLLoss` speaks of a log-likelihood, but it doesn't take the "
-        "logarithm: with probabilities, the loss is negative. Compare the numbers.",
     )
     require(
         smoothed_reaches_zero in (True, False),

@@ -427,6 +427,11 @@ scaled_accuracy, scaled_recall = scores["scaled"]
                 "    layers += [nn.Linear(64, 64), nn.ReLU()]\n",
                 "only one hidden layer drops",
             ),
+            Mutant(
+                "nn.Linear(64, 1)).to",
+                "nn.Linear(64, 1), nn.Flatten(0)).to",
+                "`train_step` squeezes",
+            ),
             Mutant("nn.Dropout(share)", "nn.Dropout(0.5)", "that the argument gives"),
             Mutant("loss_fn(logits, y)", "loss_fn(logits.sigmoid(), y)", "second time"),
             Mutant(
@@ -562,7 +567,7 @@ class Functional(nn.Module):
         for layer in (self.first, self.second):
             x = layer(x).clamp(min=0)
             x = F.dropout(x, self.share, training=self.training)
-        return self.last(x)[:, 0]
+        return self.last(x)
 
 
 def wide_model(share):
@@ -572,7 +577,7 @@ def wide_model(share):
 def score(model, X, y):
     model.eval()
     with torch.no_grad():
-        z = model(X)
+        z = model(X)[:, 0]
     right = torch.eq(z > 0, y > 0.5)
     losses = torch.logaddexp(z, torch.zeros(())) - y * z
     return {"loss": losses.mean(), "accuracy": right.float().mean(), "points": len(X)}
@@ -582,13 +587,13 @@ def wide_model(share):
     layers = []
     for inputs in (2, 64):  # dropping before or after a ReLU is the same
         layers += [nn.Linear(inputs, 64), nn.Dropout(share), nn.LeakyReLU(0)]
-    return nn.Sequential(*layers, nn.LazyLinear(1), nn.Flatten(0))
+    return nn.Sequential(*layers, nn.LazyLinear(1))
 
 
 def score(model, X, y):
     was, _ = model.training, model.eval()
     with torch.inference_mode():
-        z = model(X)
+        z = model(X).flatten()
     model.train(was)
     hits = torch.where(z > 0, 1, 0) == y
     return {
