@@ -540,8 +540,8 @@ def _candidate(labels, valid, test, sure):
         "that, call `test_step` once more, with this model and the test loader. It "
         "returns loss and accuracy, and you want the second.",
     ),
-    shown="The validation set did the choosing, so the test set hasn't flattered any "
-    "model.",
+    shown="The validation set did the choosing, so the choice doesn't flatter the "
+    "test score.",
 )
 def model(choose_and_test):
     device = get_device()
