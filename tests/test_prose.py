@@ -70,6 +70,7 @@ NOT_RESULTS = re.compile(
     | \b(?:{NAMES}|[Vv]ersions?(?:\ from)?)\ {VERSION}(?:(?:,|\ or|\ and)\ {VERSION})*
     | \bpy\ -{VERSION}                         # the same, as an option
     | \bCVE-\d+-\d+                            # the name of a hole
+    | \b404\ not\ found\b                      # and of an answer
     | \b(?:[Ii]n|since|of)\ (?:19\d\d|20(?!00)\d\d)\b(?!,\d|\ [a-z]+s\b)  # a year
     """,
     re.VERBOSE | re.MULTILINE,
