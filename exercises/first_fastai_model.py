@@ -119,8 +119,8 @@ def count(count_images):
         "takes a folder, the list of files that `get_image_files` finds below `path / "
         '"train"`, and your function itself, without parentheses.',
     ),
-    shown="A label function makes any layout readable. fastai sorts the labels that it "
-    "finds, so it makes seven class 0.",
+    shown="With a label function, you can read any layout in which the path holds the "
+    "label. fastai sorts the labels that it finds, so it makes seven class 0.",
 )
 def label(spell, dls_words):
     words = {"3": "three", "7": "seven"}
@@ -491,8 +491,8 @@ def _body():
         "True or False, and you can pass that to `requires_grad_`. A parameter has "
         "`p.numel()` numbers.",
     ),
-    shown="Freezing is a switch on each parameter, and fastai leaves one kind of layer "
-    "switched on.",
+    shown="Freezing is a switch on each parameter, and fastai leaves the normalisation "
+    "layers switched on, which here are BatchNorm.",
 )
 def freeze(freeze_body):
     for frozen_before in (False, True):
