@@ -287,7 +287,7 @@ def _check_accumulated(found, whole, parts, sizes, samples, size):
         "empty the gradients before each share, or the new ones are added to the old. "
         "Flatten the `.grad` of every parameter and join them into one vector per "
         "share; what DDP holds is the plain mean of these vectors. For `ratio`: each "
-        "process has the same weight, and shares it out among its own samples.",
+        "process has half the say, and splits it among its own samples.",
     ),
     shown="DDP takes the plain average over processes, so with unequal shares the "
     "samples of the smaller one count more.",
@@ -490,7 +490,7 @@ def callback(GradientNorms):
         learn.fit(epochs, lr=0.1)
     with explain(
         (AttributeError, TypeError, ValueError),
-        "After a training, the callback should have a list `norms` of numbers.",
+        "After a training run, the callback should have a list `norms` of numbers.",
     ):
         norms = torch.tensor([float(norm) for norm in watcher.norms])
     steps = epochs * batches
@@ -588,7 +588,7 @@ WRONG_RULES = {
         "`mul_`, `add_` and `sub_`: after `p = p - …` the model would still have its "
         "old weights.",
     ),
-    shown="An optimizer is a buffer for each weight and two lines of arithmetic; the "
+    shown="This optimizer is a buffer for each weight and two lines of arithmetic; the "
     "loss of every step is that of `torch.optim.SGD`.",
 )
 def fifth(functional_way):
