@@ -309,7 +309,7 @@ def _check_training(module):
     )
     require(
         not any(map(torch.equal, before, module.parameters())),
-        "After a training, some layers still have the weights they began with: did the "
+        "After training, some layers still have the weights they began with: did the "
         "optimizer get all parameters?",
     )
     reached = trainer.callback_metrics["valid_accuracy"].item()
@@ -344,7 +344,7 @@ def schedule(Scheduled):
     except ValueError as error:
         require(
             "Tried to step" not in str(error),
-            "The training has 60 steps, but the schedule stops before that: look at "
+            "The run has 60 steps, but the schedule stops before that: look at "
             "`total_steps`.",
         )
         raise
@@ -357,7 +357,7 @@ def schedule(Scheduled):
     )
     require(
         len(rates) == 60,
-        f"After a training of 60 steps, `rates` has {len(rates)} entries.",
+        f"After a run of 60 steps, `rates` has {len(rates)} entries.",
     )
     require(
         max(rates) > min(rates),
@@ -412,7 +412,7 @@ def schedule(Scheduled):
         "the module first; `on_train_batch_end` also gets `outputs`, `batch` and "
         "`batch_idx`.",
     ),
-    shown="You can use it in any training, without changing a line of the module.",
+    shown="You can use it in any training run, without changing a line of the module.",
 )
 @_quietly()
 def callback(CountSamples):
@@ -428,7 +428,7 @@ def callback(CountSamples):
         trainer.fit(_Small(), _small_loader(samples, batch_size), _small_loader(11, 3))
         with explain(
             (AttributeError, TypeError, ValueError),
-            "After a training the callback has no number `seen`.",
+            "After training, the callback has no number `seen`.",
         ):
             seen = int(counter.seen)
         asked = (
@@ -471,7 +471,7 @@ def callback(CountSamples):
         "only those that are left.",
     ),
     shown="The weights, the step counter and the optimizer's memory came from the "
-    "file, and the training ended with the same weights as an uninterrupted one.",
+    "file, and the run ended with the same weights as an uninterrupted one.",
 )
 @_quietly()
 def resume(continue_from):
@@ -513,7 +513,7 @@ def _check_resumed(resumed, fresh, loader, total, straight, scratch, asked):
     taken = sum(name.startswith("step") for name in fresh.calls)
     require(
         not torch.allclose(_weights(fresh), scratch, atol=1e-5),
-        f"{asked}, the model has the weights of a training that started from scratch: "
+        f"{asked}, the model has the weights of a run that started from scratch: "
         "the file was never read.",
     )
     require(
@@ -533,7 +533,7 @@ def _check_resumed(resumed, fresh, loader, total, straight, scratch, asked):
     )
     require(
         torch.allclose(_weights(fresh), straight, atol=1e-4),
-        f"{asked}, the weights aren't those of an uninterrupted training.",
+        f"{asked}, the weights aren't those of an uninterrupted run.",
     )
 
 
