@@ -105,6 +105,7 @@ def pad_collate(samples):
     return batch, torch.LongTensor([int(label) for _, label in samples])
 """,
         ),
+        needs=FOLDERS,
     ),
     "ex-random": Case(
         mutants=(

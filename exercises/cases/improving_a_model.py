@@ -97,6 +97,7 @@ def starts(losses, chance, margin=0.05):
     return first
 """,
         ),
+        needs=("imports", "data-again", "tensors-again", "compare-input", "split"),
     ),
     "ex-technique": Case(
         mutants=(
