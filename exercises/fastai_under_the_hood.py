@@ -503,7 +503,8 @@ def flat(flat_cosine):
         "first. Keep one True or False per image and join the batches before you "
         "take the mean, because the last batch may be smaller.",
     ),
-    shown="A metric is a callback: it collects while the learner validates.",
+    shown="In your learner, a metric can be a callback: it collects while the learner "
+    "validates.",
 )
 def all_digits(Accuracy, TinyLearner):
     def ask(learn):
