@@ -231,7 +231,7 @@ def load_any(path):
         ),
     ),
     "ex-many-files": Case(
-        needs=("imports", "data-again"),
+        needs=("imports", "data-again", "ex-any-file-solution"),
         mutants=(
             Mutant(".to(device).eval()", ".to(device)", "dropout is still at work"),
             Mutant("with torch.inference_mode():", "if True:", "Gradients"),
@@ -504,14 +504,5 @@ except RuntimeError:
     pass
 else:
     raise AssertionError("uint8 was accepted")
-""",
-    "Question 6": """
-import torch
-
-# Ten models that are equally good, on 75 test images each.
-torch.manual_seed(0)
-scores = (torch.rand(200, 10, 75) < 0.6).float().mean(dim=2)
-assert abs(scores.mean() - 0.6) < 0.01
-assert scores.max(dim=1).values.mean() > 0.65
 """,
 }
