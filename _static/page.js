@@ -1,4 +1,9 @@
 addEventListener("DOMContentLoaded", () => {
+  // Sentences wrap; what stands in columns, with two gaps in a line, scrolls.
+  for (const pre of document.querySelectorAll(".cell_output .stream pre")) {
+    pre.classList.toggle("sentences", !/\S {2,}\S.* {2,}\S/.test(pre.textContent));
+  }
+
   // What turns out wider or higher than its box scrolls: the keyboard has to reach it.
   // Nothing is told of boxes in sections that are not laid out yet (course.css).
   const boxes = document.querySelectorAll(

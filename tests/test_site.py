@@ -104,6 +104,9 @@ def parsed(path):
     return BeautifulSoup(path.read_text("utf-8"), "html.parser")
 
 
+VERDICT = "Exercise 1 (Sum): right. It is a sum. " + "And so on. " * 20
+
+
 @pytest.fixture(scope="session")
 def sample_source(tmp_path_factory):
     """Write a book with the course's settings and one of each thing."""
@@ -147,7 +150,11 @@ def sample_source(tmp_path_factory):
             ),
             nbf.new_code_cell(
                 "print(row)",
-                outputs=[nbf.new_output("stream", name="stdout", text="0123 " * 99)],
+                outputs=[nbf.new_output("stream", name="stdout", text="0123  " * 99)],
+            ),
+            nbf.new_code_cell(
+                "print(verdict)",
+                outputs=[nbf.new_output("stream", name="stdout", text=VERDICT)],
             ),
             nbf.new_code_cell(
                 "frame",
@@ -688,6 +695,15 @@ def test_code_shows_where_it_goes_on(page, serve, sample, mode):
     assert shadows(9999) == [True, False]
     pre.evaluate("pre => pre.textContent = 'short'")
     assert shadows(0) == [False, False]
+
+
+def test_printed_sentences_wrap_and_columns_scroll(page, serve, sample):
+    page.set_viewport_size({"width": 320, "height": 800})
+    page.goto(f"{serve(sample)}/chapters/sample.html")
+    wide = "pre => pre.scrollWidth > pre.clientWidth"
+    printed = page.locator(".cell_output .stream pre")
+    assert not printed.filter(has_text="Exercise 1").evaluate(wide)
+    assert printed.filter(has_text="0123").evaluate(wide)
 
 
 @pytest.mark.parametrize("selector", ["div.math", ".cell_output > .output:has(table)"])
