@@ -339,6 +339,17 @@ def test_numbers_in_prose_are_shown_or_listed(path):
         assert not faults(found[key], entry, notebook), (key, entry)
 
 
+def test_few_numbers_are_only_explained():
+    only_explained = [
+        (chapter, cell, number)
+        for chapter, cells in LISTED.items()
+        for cell, numbers_ in cells.items()
+        for number, entry in numbers_.items()
+        if isinstance(entry, str)
+    ]
+    assert len(only_explained) < 20, only_explained
+
+
 def test_the_list_names_chapters():
     assert LISTED.keys() <= {path.stem for path in chapters()}
 

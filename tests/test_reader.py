@@ -2,7 +2,7 @@
 
 A small book is built twice: in English, and in a language whose words are all strange.
 Both pass the same tests, so that nothing is recognised by a word. The chapters follow
-the rules that make it work; ``UNCONVERTED`` says which do not yet.
+the rules that make it work.
 """
 
 import ast
@@ -33,13 +33,6 @@ QUESTION = re.compile(r"^\*\*Question \d+\.\*\*", re.M)
 CHOICE = re.compile(r"^(:{3,})\{dropdown\} [A-Z]\. .*?\n(.*?)^\1$", re.M | re.S)
 RIGHT = re.compile(r"\A:class-container: right$", re.M)
 VERDICT = re.compile(r"\A(:class-container: right\n)?(Yes|No)\b[.,]", re.M)
-
-# Topics of chapters that do not follow a rule yet. Whoever converts one takes it out.
-UNCONVERTED = {
-    "proof": "",
-    "predictions": "",
-    "questions": "",
-}
 
 
 def is_assert(statement):
@@ -153,18 +146,8 @@ def topic(path):
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("path", chapters(), ids=topic)
-def test_chapter_follows_the_rules_it_has_been_converted_to(path, rule):
-    faults = RULES[rule](read(path))
-    if topic(path) in UNCONVERTED[rule].split():
-        assert faults, f"{topic(path)} follows the rule: take it out of UNCONVERTED"
-    else:
-        assert not faults
-
-
-def test_what_is_unconverted_is_there():
-    assert UNCONVERTED.keys() == RULES.keys()
-    there = {topic(path) for path in chapters()}
-    assert all(there.issuperset(topics.split()) for topics in UNCONVERTED.values())
+def test_chapter_follows_the_rules(path, rule):
+    assert not RULES[rule](read(path))
 
 
 @pytest.mark.parametrize("path", chapters(), ids=topic)
