@@ -1,8 +1,8 @@
 """What it costs to validate the course: tables by notebook and by file of tests.
 
-``python benchmarks/proof_speed.py [FILE...]`` runs pytest as ``make test`` does, on three
-processes of one thread each. It prints for each notebook its time and the peak memory
-of its kernel, and for each file of tests its time. The exit status is 1 where a
+``python benchmarks/proof_speed.py [FILE...]`` runs pytest as ``make test`` does, on
+three processes of one thread each. It prints for each notebook its time and the peak
+memory of its kernel, and for each file of tests its time. The exit status is 1 where a
 notebook takes more than 60 s or all of it more than 8 minutes. Run it on an idle
 machine with two cores.
 """
