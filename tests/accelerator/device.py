@@ -2,8 +2,8 @@
 
 from tools.notebooks import ROOT, code_cells, run
 
-# Lightning's Trainer takes names of devices from a closed list.
-TEACH_LIGHTNING = "import torch, pretend_accelerator as p; p.teach_lightning()"
+# Both libraries know the accelerators that there are from a closed list.
+TEACH = "import torch, pretend_accelerator as p; p.teach_{}()"
 
 
 def run_on(device, notebook):
@@ -11,6 +11,9 @@ def run_on(device, notebook):
 
     The kernel inherits PYTHONPATH and thereby the pretend device.
     """
-    lightning = any("lightning" in cell.source for cell in code_cells(notebook))
-    first = TEACH_LIGHTNING if device == "pretend" and lightning else ""
+    code = "\n".join(cell.source for cell in code_cells(notebook))
+    known = [name for name in ("lightning", "fastai") if f"import {name}" in code]
+    known += [name for name in ("lightning", "fastai") if f"from {name}" in code]
+    lines = [TEACH.format(name) for name in dict.fromkeys(known)]
+    first = "\n".join(lines) if device == "pretend" else ""
     return run(notebook, ROOT / "chapters", first=first, COURSE_DEVICE=device)

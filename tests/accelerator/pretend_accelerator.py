@@ -337,6 +337,13 @@ def register():
     extend_python_methods()
 
 
+def teach_fastai():
+    """Have fastai find this device, as it finds a GPU: what it makes goes there."""
+    from fastai import torch_core
+
+    torch_core.default_device = lambda use=-1: torch.device(NAME, 0)
+
+
 def teach_lightning():
     """Let Lightning's Trainer know the device, which it takes from a closed list."""
     from lightning.pytorch.accelerators import Accelerator, AcceleratorRegistry
