@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import http.server
 import io
+import re
 import shutil
 import socket
 import tarfile
@@ -30,6 +31,7 @@ from torchvision.transforms import v2
 
 from helpers import data
 from helpers.data import _readers, _sets
+from tools.notebooks import chapters
 
 TEN = range(10)
 # SHA-256 of the drawn pictures, training and test, and of the training labels.
@@ -746,3 +748,18 @@ def test_debians_package_is_the_full_set(full, monkeypatch):
     for whole, is_train in [(train, True), (test, False)]:
         part = datasets.FashionMNIST(data.fashion_mnist(), train=is_train)
         assert digests(part.data) < digests(whole.data)
+
+
+@pytest.mark.parametrize(
+    "name", ["fashion_mnist", "mnist", "pizza_steak_sushi", "photo", "imagenet_weights"]
+)
+def test_docstring_names_the_chapters_that_use_a_set(name):
+    code = {
+        int(path.name[:2])
+        for path in chapters()
+        if f"data.{name}(" in path.read_text("utf-8")
+    }
+    (named,) = re.findall(
+        r"Used in\s+chapters?\s+([\d,\sand]+)\.", getattr(data, name).__doc__
+    )
+    assert {int(number) for number in re.findall(r"\d+", named)} == code

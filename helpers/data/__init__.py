@@ -95,7 +95,7 @@ def fashion_mnist():
     -----
     Embedded: a real subset of 10,000 training and 2,000 test images. Full: taken from
     Debian's package ``dataset-fashion-mnist`` where that is installed, else downloaded.
-    Used in chapter 08, Computer vision.
+    Used in chapters 8 and 9.
     """
     return _ready("fashion_mnist")
 
@@ -110,8 +110,8 @@ def mnist():
 
     Notes
     -----
-    Embedded: a real subset of 8,000 training and 2,000 test images. Used in chapter
-    12, Lightning.
+    Embedded: a real subset of 8,000 training and 2,000 test images. Used in chapters
+    16 and 17.
     """
     return _ready("mnist")
 
@@ -151,7 +151,7 @@ def mnist_png():
 
     Notes
     -----
-    Embedded: the images of `mnist`. Used in chapters 14 and 15, fastai.
+    Embedded: the images of `mnist`. Used in chapters 14 and 15.
     """
     return _ready("fastai") / "data" / "mnist_png"
 
@@ -167,8 +167,8 @@ def mnist_sample():
 
     Notes
     -----
-    Embedded: those images of `mnist`, 1,702 and 400 of them. Used in chapter 13, the
-    first fastai model.
+    Embedded: those images of `mnist`, 1,702 and 400 of them. Used in chapters 13
+    and 14.
     """
     return _ready("fastai") / "data" / "mnist_sample"
 
@@ -203,7 +203,7 @@ def pizza_steak_sushi():
 
     Notes
     -----
-    Embedded: a drawn stand-in. Used in chapter 11, Custom datasets.
+    Embedded: a drawn stand-in. Used in chapters 11, 12, 13 and 15.
     """
     return _ready("pizza_steak_sushi") / "pizza_steak_sushi"
 
@@ -247,7 +247,7 @@ def photo():
     Notes
     -----
     Embedded: a drawn stand-in of a design that `pizza_steak_sushi` does not show. Full:
-    the first of the test photos. Used in chapter 12, Improving a model.
+    the first of the test photos. Used in chapters 12 and 15.
     """
     if mode() == "full":
         return min((pizza_steak_sushi() / "test" / "pizza").glob("*.jpg"))
@@ -275,7 +275,7 @@ def imagenet_weights():
     ... )
 
     The model expects images normalised with mean 0.5 and standard deviation 0.5;
-    `vision_learner` sees to that itself. Used in chapter 15, fastai in practice.
+    `vision_learner` sees to that itself. Used in chapters 4, 12, 13 and 15.
     """
     return _ready("imagenet_weights") / f"{_sets.IMAGENET_MODEL}.pth"
 
