@@ -292,6 +292,20 @@ def calculate(expression):
     return eval(expression, {"__builtins__": {}}, vars(math) | {"round": round})
 
 
+def lab_task(lab, test):
+    """Return the numbers in a test of what the prose says about a lab."""
+    path = ROOT / "tests" / "labs" / f"test_{lab}.py"
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    [function] = (
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and node.name == test
+    )
+    assert test.startswith("test_task_")
+    assert any(isinstance(node, ast.Assert) for node in ast.walk(function))
+    return values(ast.unparse(function))
+
+
 def faults(number, entry, notebook):
     """List what is wrong with an entry of ``prose_numbers.toml``."""
     if isinstance(entry, str):
@@ -304,6 +318,9 @@ def faults(number, entry, notebook):
         cells = [cell for cell in notebook.cells if cell.id == text]
         held = number.rounds({v for v in shown(cells).asserted for v in (v, -v)})
         return [] if held else [f"no assert of {text} compares with it"]
+    if kind == "lab":
+        held = number.rounds(lab_task(*text.split(": ")))
+        return [] if held else [f"{text} does not hold it"]
     if kind == "shown_in":
         chapter, _, wanted = text.rpartition("/")
         there = read(ROOT / f"chapters/{chapter}.ipynb") if chapter else notebook
