@@ -14,6 +14,7 @@ import numpy as np
 
 MIME = "application/vnd.first-tensor.lab+json"
 ROOT = Path(__file__).resolve().parents[1]
+SHARED = ("load", "page")  # scripts that are no lab
 # The smallest one that holds all numbers is taken.
 INTEGERS = ("uint8", "int8", "int16", "int32")
 
@@ -184,7 +185,7 @@ def show_lab(name, *, live=None, **data):
     from helpers._progress import watched
 
     names = sorted(path.stem for path in (ROOT / "labs").glob("*.js"))
-    names = [known for known in names if known not in ("load", "page")]
+    names = [known for known in names if known not in SHARED]
     if name not in names:
         raise ValueError(f"name: expected one of {', '.join(names)}, got {name!r}")
     display(Lab(name, pack(data), watched() if live is None else live))

@@ -540,6 +540,8 @@ class Course:
         solution, from_solutions, known = None, {}, set()
         prose = link_prose(notebook) if path.parent.name == "chapters" else {}
         for cell in notebook.cells:
+            if "lab" in tags(cell):  # it runs on the site and in JupyterLab
+                continue
             cell = nbformat.from_dict(cell)
             try:
                 if cell.source.startswith(":::{solution-start}"):

@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from helpers.labs import MIME, Lab, lab_files, unpack
+from helpers.labs import MIME, Lab, unpack
 
 ROOT = Path(__file__).parents[2]
 COMPUTE = ROOT / "labs" / "compute"
@@ -90,12 +90,3 @@ def lab(new_context, raw, tmp_path):
         return page
 
     return open_lab
-
-
-@pytest.fixture(scope="session")
-def lab_names():
-    """Return the names of all labs."""
-    names = sorted(path.stem for path in (ROOT / "labs").glob("*.js"))
-    return [
-        name for name in names if lab_files(name)[0] and name not in ("load", "page")
-    ]
