@@ -13,14 +13,17 @@ import shutil
 import sys
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 from zlib import crc32
 
 from docutils import nodes
+from landing import read_notebook
 from sphinx.errors import ExtensionError
+from sphinx.util.docutils import SphinxDirective
 
 sys.path.append(str(Path(__file__).parents[1]))
 from helpers._lab_output import lab
-from helpers.labs import ROOT, lab_files
+from helpers.labs import MIME, ROOT, lab_files
 
 FOLDER = "_static/labs"
 
@@ -52,7 +55,8 @@ def visit_lab(self, node):
 
     page = posixpath.dirname(self.builder.get_target_uri(self.builder.current_docname))
     start = posixpath.relpath(FOLDER, page or ".")
-    markup = self.builder.templates.render(f"labs/{name}.html", {"id": label})
+    template = f"labs/{node.get('template', name)}.html"
+    markup = self.builder.templates.render(template, {"id": label})
     self.body.append(
         self.starttag(
             node,
@@ -77,6 +81,38 @@ def visit_lab(self, node):
 def depart_lab(self, node):
     """Close the place."""
     self.body.append("</div>\n")
+
+
+class ChapterLab(SphinxDirective):
+    """A chapter's lab on another page: ``chapters/04_autograd.ipynb#id-of-the-cell``.
+
+    The option ``template`` names markup that shows less of it, in ``_templates/labs``.
+    """
+
+    required_arguments = 1
+    option_spec: ClassVar = {"template": str}
+
+    def run(self):
+        """Take the data from the cell's stored output."""
+        name, _, cell_id = self.arguments[0].partition("#")
+        notebook = Path(self.env.srcdir, name)
+        try:
+            given = next(
+                output["data"][MIME]
+                for cell in read_notebook(notebook)["cells"]
+                if cell["id"] == cell_id
+                for output in cell["outputs"]
+                if MIME in output.get("data", {})
+            )
+        except (FileNotFoundError, StopIteration, KeyError):
+            raise self.error(
+                f"{self.arguments[0]}: no such notebook, or no cell of that id in it "
+                "whose stored outputs hold a lab"
+            ) from None
+        self.env.note_dependency(str(notebook))
+        data = json.dumps(given["data"], separators=(",", ":"))
+        template = self.options.get("template", given["lab"])
+        return [lab(name=given["lab"], data=data, template=template)]
 
 
 def skip(self, node):
@@ -105,6 +141,7 @@ def setup(app):
     """Register the node and the hooks."""
     other = {kind: (skip, None) for kind in ("latex", "text", "man", "texinfo")}
     app.add_node(lab, html=(visit_lab, depart_lab), **other)
+    app.add_directive("chapter-lab", ChapterLab)
     app.connect("html-page-context", load)
     app.connect("build-finished", copy)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
