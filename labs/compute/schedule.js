@@ -1,0 +1,212 @@
+// Chapter 14: learning rate and momentum at each step, and a small training that uses them.
+globalThis.labs ??= {};
+labs.compute ??= {};
+
+labs.compute.schedule = (() => {
+  const {PI, cos, fround, log, exp, max} = Math;
+  const GROUPS = 3; // layer 1, layer 2, head
+
+  // ---- fastai. It keeps the pieces' borders in a float32 tensor, so the place within a
+  // piece has seven digits, too; without that, rates would differ in the eighth.
+  const schedCos = (start, end, at) => start + ((1 + cos(PI * (1 - at))) * (end - start)) / 2;
+
+  function combinedCos(share, start, middle, end) {
+    const border = fround(share);
+    const whole = fround(border + fround(1 - share));
+    return (time) => {
+      const at = fround(time);
+      if (at < border) return schedCos(start, middle, fround(at / border));
+      return schedCos(middle, end, fround(fround(at - border) / fround(whole - border)));
+    };
+  }
+
+  // How much of a fit is over before each of its steps, added up as the Learner does.
+  function times(epochs, batches) {
+    return Array.from({length: epochs}, (_, epoch) => {
+      let time = epoch / epochs;
+      return Array.from({length: batches}, () => {
+        const before = time;
+        time += 1 / (batches * epochs);
+        return before;
+      });
+    }).flat();
+  }
+
+  // What Optimizer.set_hyper makes of slice(stop) and of slice(start, stop).
+  const lastGroup = (stop) => [...Array(GROUPS - 1).fill(stop / 10), stop];
+  function evenMults(start, stop) {
+    const by = (stop / start) ** (1 / (GROUPS - 1));
+    return Array.from({length: GROUPS}, (_, i) => start * by ** i);
+  }
+
+  function oneCycle(peaks, {epochs, batches, pctStart, div, divFinal, moms}) {
+    const at = times(epochs, batches);
+    return {
+      lrs: peaks.map((peak) => at.map(combinedCos(pctStart, peak / div, peak, peak / divFinal))),
+      moms: at.map(combinedCos(pctStart, ...moms)),
+    };
+  }
+
+  // ---- torch.optim.lr_scheduler, with scheduler.step() after every batch
+  const rule = {
+    constant: ({lr}) => () => lr,
+    StepLR: ({stepSize, gamma}) => (last, step) => step % stepSize ? last : last * gamma,
+    // Each rate from the one before: PyTorch does it so, and goes on after T_max.
+    CosineAnnealingLR: ({lr, tMax, etaMin}) => (last, step) =>
+      (step - 1 - tMax) % (2 * tMax) === 0
+        ? last + ((lr - etaMin) * (1 - cos(PI / tMax))) / 2
+        : ((1 + cos((PI * step) / tMax)) / (1 + cos((PI * (step - 1)) / tMax))) *
+          (last - etaMin) + etaMin,
+  };
+
+  function stepwise(kind, {epochs, batches, mom, ...settings}) {
+    const next = rule[kind](settings);
+    const lrs = [settings.lr];
+    while (lrs.length < epochs * batches) lrs.push(next(lrs.at(-1), lrs.length));
+    return {lrs: [lrs, lrs, lrs], moms: lrs.map(() => mom)};
+  }
+
+  const annealCos = (start, end, at) => end + ((start - end) / 2) * (cos(PI * at) + 1);
+
+  function torchCycle({lr, epochs, batches, pctStart, div, divFinal, moms: [high, low]}) {
+    const steps = epochs * batches;
+    const top = pctStart * steps - 1;
+    const along = (start, middle, end) =>
+      Array.from({length: steps}, (_, step) =>
+        step <= top
+          ? annealCos(start, middle, step / top)
+          : annealCos(middle, end, (step - top) / (steps - 1 - top)));
+    const lrs = along(lr / div, lr, lr / div / divFinal);
+    return {lrs: [lrs, lrs, lrs], moms: along(high, low, high)};
+  }
+
+  // Rates of each group and the momentum, one per step. In the first `frozen` steps only
+  // the head is trained; the optimizer forgets its velocity when they are over.
+  function plan(kind, settings) {
+    const {lr, epochs, batches} = settings;
+    if (kind === "fit_one_cycle")
+      return {...oneCycle(Array(GROUPS).fill(lr), settings), frozen: 0};
+    if (kind === "OneCycleLR") return {...torchCycle(settings), frozen: 0};
+    if (kind !== "fine_tune") return {...stepwise(kind, settings), frozen: 0};
+    const {freezeEpochs, lrMult} = settings;
+    const head = oneCycle(lastGroup(lr), {
+      ...settings, epochs: freezeEpochs, pctStart: 0.99, div: 25,
+    });
+    const all = oneCycle(evenMults(lr / 2 / lrMult, lr / 2), {
+      ...settings, epochs: epochs - freezeEpochs,
+    });
+    return {
+      lrs: head.lrs.map((lrs, group) => [...lrs, ...all.lrs[group]]),
+      moms: [...head.moms, ...all.moms],
+      frozen: freezeEpochs * batches,
+    };
+  }
+
+  // ---- three nn.Linear with ReLU between them, cross-entropy, SGD with momentum
+  function forward(layers, x, n) {
+    let below = x;
+    return layers.map(({weight, bias}, at) => {
+      const outputs = bias.length;
+      const inputs = weight.length / outputs;
+      const out = new Float64Array(n * outputs);
+      for (let p = 0; p < n; p++)
+        for (let o = 0; o < outputs; o++) {
+          let sum = bias[o];
+          for (let i = 0, w = o * inputs, b = p * inputs; i < inputs; i++)
+            sum += weight[w + i] * below[b + i];
+          out[p * outputs + o] = at < layers.length - 1 && sum < 0 ? 0 : sum;
+        }
+      return (below = out);
+    });
+  }
+
+  // Mean cross-entropy, the share of right answers, and the gradient at the logits.
+  function crossEntropy(logits, labels) {
+    const n = labels.length;
+    const classes = logits.length / n;
+    const error = new Float64Array(logits.length);
+    let loss = 0;
+    let right = 0;
+    for (let p = 0; p < n; p++) {
+      const row = logits.subarray(p * classes, (p + 1) * classes);
+      const top = max(...row);
+      let sum = 0;
+      for (const z of row) sum += exp(z - top);
+      loss += (top + log(sum) - row[labels[p]]) / n;
+      right += row.indexOf(top) === labels[p] ? 1 / n : 0;
+      row.forEach((z, c) => {
+        error[p * classes + c] = (exp(z - top) / sum - (c === labels[p])) / n;
+      });
+    }
+    return {loss, right, error};
+  }
+
+  function backward(layers, x, values, error, n, from) {
+    const gradients = [];
+    for (let at = layers.length - 1; at >= from; at--) {
+      const {weight, bias} = layers[at];
+      const outputs = bias.length;
+      const inputs = weight.length / outputs;
+      const below = at ? values[at - 1] : x;
+      const dWeight = new Float64Array(weight.length);
+      const dBias = new Float64Array(outputs);
+      const dBelow = new Float64Array(at ? n * inputs : 0);
+      for (let p = 0; p < n; p++)
+        for (let o = 0; o < outputs; o++) {
+          const e = error[p * outputs + o];
+          if (e === 0) continue;
+          dBias[o] += e;
+          for (let i = 0, w = o * inputs, b = p * inputs; i < inputs; i++) {
+            dWeight[w + i] += e * below[b + i];
+            if (at && below[b + i] > 0) dBelow[b + i] += e * weight[w + i];
+          }
+        }
+      gradients[at] = [dWeight, dBias];
+      error = dBelow;
+    }
+    return gradients;
+  }
+
+  // Loss on the validation set before each step and after the last one, loss of each
+  // batch, and how much of the validation set is right at the end.
+  function train({layers, x, labels, validX, validLabels, order, size}, {lrs, moms, frozen}) {
+    const inputs = x.length / labels.length;
+    const model = layers.map(({weight, bias}) => ({
+      weight: Float64Array.from(weight),
+      bias: Float64Array.from(bias),
+    }));
+    let velocity = [];
+    const judge = () =>
+      crossEntropy(forward(model, validX, validLabels.length).at(-1), validLabels);
+    const valid = [];
+    const losses = moms.map((mom, step) => {
+      valid.push(judge().loss);
+      const batch = new Float64Array(size * inputs);
+      const target = new Uint8Array(size);
+      for (let p = 0; p < size; p++) {
+        const from = order[step * size + p];
+        batch.set(x.subarray(from * inputs, (from + 1) * inputs), p * inputs);
+        target[p] = labels[from];
+      }
+      const values = forward(model, batch, size);
+      const {loss, error} = crossEntropy(values.at(-1), target);
+      const first = step < frozen ? model.length - 1 : 0;
+      if (step === frozen) velocity = [];
+      backward(model, batch, values, error, size, first).forEach((gradient, at) => {
+        velocity[at] ??= gradient.map((part) => new Float64Array(part.length));
+        [model[at].weight, model[at].bias].forEach((numbers, which) => {
+          const [speed, slope] = [velocity[at][which], gradient[which]];
+          for (let i = 0; i < numbers.length; i++) {
+            speed[i] = mom * speed[i] + slope[i];
+            numbers[i] -= lrs[at][step] * speed[i];
+          }
+        });
+      });
+      return loss;
+    });
+    const {loss, right} = judge();
+    return {valid: [...valid, loss], losses, right, model};
+  }
+
+  return {plan, train};
+})();
