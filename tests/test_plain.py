@@ -13,7 +13,7 @@ import nbformat
 import nbformat.v4 as nbf
 import pytest
 
-from tools.notebooks import ROOT, chapters, code_cells, notebooks
+from tools.notebooks import ROOT, chapters, code_cells, notebooks, read, tags
 from tools.plain import BRANCH, Course, heading_anchor, make_parser
 
 pytestmark = pytest.mark.machinery
@@ -200,6 +200,14 @@ def test_a_prediction_has_no_output(path, nowhere):
                 waits = True
     asked = [c for c in nowhere.notebooks[path].cells if "Predict, then" in c.source]
     assert counted >= len(asked)
+
+
+@pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
+def test_labs_stay_on_the_site(path, nowhere):
+    source = [cell.id for cell in read(path).cells if "lab" in tags(cell)]
+    made = nowhere.written(path)
+    assert not [cell.id for cell in made.cells if cell.id in source]
+    assert not [cell.id for cell in code_cells(made) if "show_lab(" in cell.source]
 
 
 def test_exercises_are_numbered_within_their_chapter(nowhere):

@@ -2,8 +2,11 @@
 
 import gzip
 import json
+import shutil
 from io import BytesIO
 
+import nbformat
+import nbformat.v4 as nbf
 import numpy as np
 import pytest
 import torch
@@ -15,7 +18,7 @@ from IPython.utils.capture import capture_output
 from PIL import Image
 
 from helpers import labs
-from helpers.labs import MIME, ROOT, lab_files, pack, show_lab, unpack
+from helpers.labs import MIME, ROOT, Lab, lab_files, pack, show_lab, unpack
 from tools.notebooks import chapters, read
 
 NAMES = sorted(
@@ -293,3 +296,42 @@ def test_a_lost_file_takes_the_lab_and_nothing_else(lost, page, site, serve):
     assert all("ERR_FAILED" in problem for problem in problems)
     assert page.locator("article img").count() > 5
     page.unroute_all()
+
+
+# ---- elsewhere
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory):
+    """Write a book of one page with the smallest lab."""
+    source = tmp_path_factory.mktemp("with_a_lab")
+    for name in ("_config.yml", "_ext", "_static", "_templates", "_vendor", "tools"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, source / name)
+    (source / "_toc.yml").write_text("format: jb-book\nroot: index\n")
+    bundle = Lab("boundary", {"made": 1}, live=False)._repr_mimebundle_()
+    cell = nbf.new_code_cell(
+        "show_lab('boundary', made=1)", outputs=[nbf.new_output("display_data", bundle)]
+    )
+    kernel = {
+        "kernelspec": {"name": "python3", "display_name": "Python 3"},
+        "language_info": {"name": "python", "pygments_lexer": "ipython3"},
+    }
+    page = nbf.new_notebook(cells=[nbf.new_markdown_cell("# Page"), cell])
+    page.metadata.update(kernel)
+    nbformat.write(page, source / "index.ipynb")
+    return source
+
+
+@pytest.mark.machinery
+@pytest.mark.parametrize("builder", ["text", "latex"])
+def test_other_formats_leave_a_lab_out(builder, sample, build, tmp_path):
+    options = ("--builder", "custom", "--custom-builder", builder)
+    built = build(sample, tmp_path, *options) / builder
+    texts = [
+        path.read_text("utf-8")
+        for path in built.rglob("*")
+        if path.suffix in {".txt", ".tex"}
+    ]
+    assert sum(text.count("made") for text in texts) == 1  # in the cell
+    assert not any("run this cell" in text for text in texts)
