@@ -140,17 +140,17 @@ SLIPS = {
     "mean left out of the slope": ("slope / x.length", "slope"),
     "factor 2 lost": ("slopes[1] += 2 * error", "slopes[1] += error"),
     "uphill": ("by: -lr * slope", "by: lr * slope"),
-    "averaged velocity": ("momentum * before + slope", "momentum * before + (1 - momentum) * slope"),
+    "averaged velocity": ("before + slope", "before + (1 - momentum) * slope"),
     "velocity not kept": ("(velocities[i] = momentum", "(velocities[1 - i] = momentum"),
     "steps of Adam not counted": ("t += 1;", "t = 1;"),
     "mean not corrected": ("means[i] / (1 - beta1 ** t)", "means[i]"),
     "square root of the correction": ("Math.sqrt(1 - beta2 ** t)", "(1 - beta2 ** t)"),
     "epsilon left out": (" + eps;", ";"),
     "other betas": ("[0.9, 0.999]", "[0.9, 0.99]"),
-    "loss after the step": ("path.push({at, loss, moves});", "path.push({at: at.map((v, i) => v + moves[i].by), loss, moves});"),
+    "one parameter stays": ("value + moves[i].by", "value + moves[0].by"),
     "map turned": ("Math.atan2(2 * q, p - 1)", "Math.atan2(p - 1, 2 * q)"),
     "map too wide": ("level - floor, 0", "level, 0"),
-}  # fmt: skip
+}
 
 
 def largest_gap(page):
