@@ -3,7 +3,7 @@ globalThis.labs ??= {};
 labs.compute ??= {};
 
 labs.compute.schedule = (() => {
-  const {PI, cos, fround, log, exp, max} = Math;
+  const {PI, cos, fround, log, exp} = Math;
   const GROUPS = 3; // layer 1, layer 2, head
 
   // ---- fastai. It keeps the pieces' borders in a float32 tensor, so the place within a
@@ -102,20 +102,24 @@ labs.compute.schedule = (() => {
     };
   }
 
-  // ---- three nn.Linear with ReLU between them, cross-entropy, SGD with momentum
+  // ---- three nn.Linear with ReLU between them, cross-entropy, SGD with momentum. About
+  // half of the pixels and of what ReLU lets through is 0: those products are left out,
+  // and weights lie by input, so that a page trains 64 steps in the blink of an eye.
   function forward(layers, x, n) {
     let below = x;
-    return layers.map(({weight, bias}, at) => {
-      const outputs = bias.length;
-      const inputs = weight.length / outputs;
+    return layers.map(({weight, bias, inputs, outputs}, at) => {
       const out = new Float64Array(n * outputs);
-      for (let p = 0; p < n; p++)
-        for (let o = 0; o < outputs; o++) {
-          let sum = bias[o];
-          for (let i = 0, w = o * inputs, b = p * inputs; i < inputs; i++)
-            sum += weight[w + i] * below[b + i];
-          out[p * outputs + o] = at < layers.length - 1 && sum < 0 ? 0 : sum;
+      for (let p = 0; p < n; p++) {
+        const row = p * outputs;
+        for (let o = 0; o < outputs; o++) out[row + o] = bias[o];
+        for (let i = 0; i < inputs; i++) {
+          const value = below[p * inputs + i];
+          if (value === 0) continue;
+          for (let o = 0, w = i * outputs; o < outputs; o++) out[row + o] += weight[w + o] * value;
         }
+        if (at === layers.length - 1) continue;
+        for (let o = 0; o < outputs; o++) if (out[row + o] < 0) out[row + o] = 0;
+      }
       return (below = out);
     });
   }
@@ -128,39 +132,44 @@ labs.compute.schedule = (() => {
     let loss = 0;
     let right = 0;
     for (let p = 0; p < n; p++) {
-      const row = logits.subarray(p * classes, (p + 1) * classes);
-      const top = max(...row);
+      const row = p * classes;
+      let top = row;
+      for (let at = row; at < row + classes; at++) if (logits[at] > logits[top]) top = at;
       let sum = 0;
-      for (const z of row) sum += exp(z - top);
-      loss += (top + log(sum) - row[labels[p]]) / n;
-      right += row.indexOf(top) === labels[p] ? 1 / n : 0;
-      row.forEach((z, c) => {
-        error[p * classes + c] = (exp(z - top) / sum - (c === labels[p])) / n;
-      });
+      for (let at = row; at < row + classes; at++)
+        sum += error[at] = exp(logits[at] - logits[top]);
+      for (let at = row; at < row + classes; at++) error[at] /= sum * n;
+      const truth = row + labels[p];
+      error[truth] -= 1 / n;
+      loss += logits[top] + log(sum) - logits[truth];
+      right += truth === top;
     }
-    return {loss, right, error};
+    return {loss: loss / n, right: right / n, error};
   }
 
+  // The gradients of all layers from the number `from` on.
   function backward(layers, x, values, error, n, from) {
     const gradients = [];
     for (let at = layers.length - 1; at >= from; at--) {
-      const {weight, bias} = layers[at];
-      const outputs = bias.length;
-      const inputs = weight.length / outputs;
+      const {weight, inputs, outputs} = layers[at];
       const below = at ? values[at - 1] : x;
       const dWeight = new Float64Array(weight.length);
       const dBias = new Float64Array(outputs);
       const dBelow = new Float64Array(at ? n * inputs : 0);
-      for (let p = 0; p < n; p++)
-        for (let o = 0; o < outputs; o++) {
-          const e = error[p * outputs + o];
-          if (e === 0) continue;
-          dBias[o] += e;
-          for (let i = 0, w = o * inputs, b = p * inputs; i < inputs; i++) {
-            dWeight[w + i] += e * below[b + i];
-            if (at && below[b + i] > 0) dBelow[b + i] += e * weight[w + i];
-          }
+      for (let p = 0; p < n; p++) {
+        const row = p * outputs;
+        for (let o = 0; o < outputs; o++) dBias[o] += error[row + o];
+        for (let i = 0; i < inputs; i++) {
+          const value = below[p * inputs + i];
+          if (value === 0) continue;
+          const w = i * outputs;
+          for (let o = 0; o < outputs; o++) dWeight[w + o] += error[row + o] * value;
+          if (at === 0) continue;
+          let slope = 0;
+          for (let o = 0; o < outputs; o++) slope += error[row + o] * weight[w + o];
+          dBelow[p * inputs + i] = slope;
         }
+      }
       gradients[at] = [dWeight, dBias];
       error = dBelow;
     }
@@ -170,22 +179,25 @@ labs.compute.schedule = (() => {
   // Loss on the validation set before each step and after the last one, loss of each
   // batch, and how much of the validation set is right at the end.
   function train({layers, x, labels, validX, validLabels, order, size}, {lrs, moms, frozen}) {
-    const inputs = x.length / labels.length;
-    const model = layers.map(({weight, bias}) => ({
-      weight: Float64Array.from(weight),
-      bias: Float64Array.from(bias),
-    }));
+    const pixels = x.length / labels.length;
+    const model = layers.map(({weight, bias}) => {
+      const outputs = bias.length;
+      const inputs = weight.length / outputs;
+      const byInput = Float64Array.from(weight, (_, at) =>
+        weight[(at % outputs) * inputs + Math.floor(at / outputs)]);
+      return {weight: byInput, bias: Float64Array.from(bias), inputs, outputs};
+    });
     let velocity = [];
     const judge = () =>
       crossEntropy(forward(model, validX, validLabels.length).at(-1), validLabels);
     const valid = [];
     const losses = moms.map((mom, step) => {
       valid.push(judge().loss);
-      const batch = new Float64Array(size * inputs);
+      const batch = new Float64Array(size * pixels);
       const target = new Uint8Array(size);
       for (let p = 0; p < size; p++) {
         const from = order[step * size + p];
-        batch.set(x.subarray(from * inputs, (from + 1) * inputs), p * inputs);
+        batch.set(x.subarray(from * pixels, (from + 1) * pixels), p * pixels);
         target[p] = labels[from];
       }
       const values = forward(model, batch, size);

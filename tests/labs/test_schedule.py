@@ -216,7 +216,8 @@ def train_with_fastai(kind, settings, task):
 def finish(model, task, plan, valid, losses):
     last, right = judge(model, task)
     plan["lrs"] = np.transpose(plan["lrs"])
-    weights = torch.cat([p.detach().flatten() for p in model.parameters()]).numpy()
+    # The page keeps weights by input.
+    weights = torch.cat([p.detach().t().flatten() for p in model.parameters()]).numpy()
     return plan, {
         "valid": [*valid, last],
         "losses": losses,
@@ -327,10 +328,19 @@ SLIPS = {
         "mom * speed[i] + (1 - mom) * slope[i]",
         "constant",
     ),
-    "slope of ReLU": ("if (at && below[b + i] > 0)", "if (at)", "constant"),
-    "bias stays": ("dBias[o] += e;", "", "constant"),
-    "sum of the batch": ("=== labels[p])) / n;", "=== labels[p]));", "constant"),
-    "rate a step late": ("lrs[at][step]", "lrs[at][max(step - 1, 0)]", "StepLR"),
+    "slope of ReLU": (
+        "dBelow[p * inputs + i] = slope;",
+        "dBelow[p * inputs + i] = slope * (value > 0.5);",
+        "constant",
+    ),
+    "too much skipped": (
+        "if (value === 0) continue;\n          const",
+        "if (value < 0.01) continue;\n          const",
+        "constant",
+    ),
+    "bias stays": ("dBias[o] += error[row + o];", "", "constant"),
+    "sum of the batch": ("/= sum * n", "/= sum", "constant"),
+    "rate a step late": ("lrs[at][step]", "lrs[at][Math.max(step - 1, 0)]", "StepLR"),
     "judged after the step": ("valid.push(judge().loss);", "", "constant"),
 }
 
