@@ -6,8 +6,7 @@ labs.compute.schedule = (() => {
   const {PI, cos, fround, log, exp} = Math;
   const GROUPS = 3; // layer 1, layer 2, head
 
-  // ---- fastai. It keeps the pieces' borders in a float32 tensor, so the place within a
-  // piece has seven digits, too; without that, rates would differ in the eighth.
+  // ---- fastai, which computes the place within a piece in float32
   const schedCos = (start, end, at) => start + ((1 + cos(PI * (1 - at))) * (end - start)) / 2;
 
   function combinedCos(share, start, middle, end) {
@@ -83,12 +82,10 @@ labs.compute.schedule = (() => {
   // Rates of each group and the momentum, one per step. In the first `frozen` steps only
   // the head is trained; the optimizer forgets its velocity when they are over.
   function plan(kind, settings) {
-    const {lr, epochs, batches} = settings;
-    if (kind === "fit_one_cycle")
-      return {...oneCycle(Array(GROUPS).fill(lr), settings), frozen: 0};
-    if (kind === "OneCycleLR") return {...torchCycle(settings), frozen: 0};
-    if (kind !== "fine_tune") return {...stepwise(kind, settings), frozen: 0};
-    const {freezeEpochs, lrMult} = settings;
+    const {lr, epochs, batches, freezeEpochs, lrMult} = settings;
+    if (kind === "fit_one_cycle") return oneCycle(Array(GROUPS).fill(lr), settings);
+    if (kind === "OneCycleLR") return torchCycle(settings);
+    if (kind !== "fine_tune") return stepwise(kind, settings);
     const head = oneCycle(lastGroup(lr), {
       ...settings, epochs: freezeEpochs, pctStart: 0.99, div: 25,
     });
@@ -102,9 +99,9 @@ labs.compute.schedule = (() => {
     };
   }
 
-  // ---- three nn.Linear with ReLU between them, cross-entropy, SGD with momentum. About
-  // half of the pixels and of what ReLU lets through is 0: those products are left out,
-  // and weights lie by input, so that a page trains 64 steps in the blink of an eye.
+  // ---- three nn.Linear with ReLU between them, cross-entropy, SGD with momentum. Weights
+  // lie by input, and products with 0, about half of them, are left out: it is the speed
+  // at which a slider moves.
   function forward(layers, x, n) {
     let below = x;
     return layers.map(({weight, bias, inputs, outputs}, at) => {
@@ -176,8 +173,8 @@ labs.compute.schedule = (() => {
     return gradients;
   }
 
-  // Loss on the validation set before each step and after the last one, loss of each
-  // batch, and how much of the validation set is right at the end.
+  // Validation loss before each step and after the last one, loss of each batch, share of
+  // right answers at the end.
   function train({layers, x, labels, validX, validLabels, order, size}, {lrs, moms, frozen}) {
     const pixels = x.length / labels.length;
     const model = layers.map(({weight, bias}) => {
