@@ -1,7 +1,7 @@
 // Chapter 4: SGD, momentum and Adam race down the chapter's valley.
 labs.show ??= {};
 labs.show.descent = (root, data) => {
-  const {follow, runsAway, valley} = labs.compute.descent;
+  const {mse, follow, runsAway, valley} = labs.compute.descent;
   const {parts, runner, colour, pencil, chart, fill, short} = labs.page;
   const STEPS = 200;
   const FLOOR = 1e-10; // of the chart
@@ -15,7 +15,7 @@ labs.show.descent = (root, data) => {
 
   const number = (value, digits = 3) => {
     const size = Math.abs(value);
-    const far = size >= 1e6 || (size < 1e-4 && size > 0);
+    const far = size >= 1e5 || (size < 1e-4 && size > 0);
     const text = far ? value.toExponential(digits - 1) : short(value, digits);
     return text.replace("-", "−").replace("Infinity", "∞");
   };
@@ -173,23 +173,21 @@ labs.show.descent = (root, data) => {
       ticks.push([10 ** power, power ? `10<tspan dy="-4" font-size="8">${number(power)}</tspan>` : "1"]);
     const points = (one) =>
       paths[one].slice(0, step + 1).map(({loss}, at) => [at, Math.max(loss, FLOOR)]);
-    const known = data.paths[rule];
+    const rings = data.rings[rule].map((values, i) => [10 * i, values]);
     const same = isCells(rule);
-    const rings = known.map(([, , loss], at) => [at, loss]).filter(([at]) => at % 10 === 0);
     part("losses").setAttribute("class", `is-${key(rule)}`);
     chart(part("losses"), {
       series: [
         ...inFront(rule).map((one) =>
           ({kind: `is-${key(one)}${one === rule ? " is-bold" : ""}`, points: points(one)})),
-        {kind: "dots", points: same ? rings : []},
+        {kind: "dots", points: same ? rings.map(([at, is]) => [at, mse(is, x, y).loss]) : []},
         {kind: "here", points: points(rule).slice(-1)},
       ],
       xMax: STEPS, yMin: FLOOR, yMax: top, log: true, ticks, xLabel: part("losses").dataset.x,
     });
-    const by = Math.max(...known.flatMap((values, at) =>
-      paths[rule][at].at.map((value, i) => Math.abs(value - values[i]))));
-    part("same").textContent = phrase("same", same ? "yes" : "no",
-      {by: number(by, 1), steps: known.length - 1});
+    const by = Math.max(...rings.flatMap(([at, is]) =>
+      paths[rule][at].at.map((value, i) => Math.abs(value - is[i]))));
+    part("same").textContent = phrase("same", same ? "yes" : "no", {by: number(by, 1)});
     part("cell").disabled = RULES.every(isCells);
   }
 

@@ -167,3 +167,184 @@ def test_the_check_of_slips_passes_without_one(compute):
 @pytest.mark.parametrize("slip", SLIPS)
 def test_slips_are_caught(compute, slip):
     assert not largest_gap(compute("descent", replace=SLIPS[slip])) < 1e-6
+
+
+# ---- the chapter's data, and the lab itself
+
+
+def test_the_chapter_stores_what_torch_computes(stored):
+    data = stored("descent")
+    assert data["x"].tolist() == X.tolist()
+    assert data["y"].tolist() == Y.tolist()
+    assert data["start"] == CELL
+    assert {rule: s["lr"] for rule, s in data["settings"].items()} == RATES
+    for rule, settings in data["settings"].items():
+        rings = torch.tensor(data["rings"][rule], dtype=torch.float64)
+        fresh = descend(rule, settings, CELL, steps=100)[::10, :2]
+        torch.testing.assert_close(rings, fresh, rtol=0, atol=1e-12)
+
+
+def choose(page, rule):
+    page.get_by_role("radio", name=rule).check(force=True)
+
+
+def put(page, part, value):
+    """Move a slider, as a hand does."""
+    page.locator(f"[data-part={part}]").evaluate(
+        """(slider, value) => {
+          slider.value = value;
+          slider.dispatchEvent(new Event("input", {bubbles: true}));
+        }""",
+        value,
+    )
+
+
+def state(page):
+    return page.inner_text("[data-part=state]")
+
+
+def test_it_opens_with_the_descents_of_the_cell(lab):
+    page = lab("descent")
+    assert state(page) == "SGD, step 100: 0.202 from the minimum, loss 0.00488"
+    for rule in RATES:
+        choose(page, rule)
+        told = page.inner_text("[data-part=same]")
+        assert page.locator("svg .dots").count() == 11
+        assert (
+            float(told.split()[-1].rstrip(".").replace("\N{MINUS SIGN}", "-")) < 1e-12
+        )
+    put(page, "b", -0.45)
+    assert page.locator("svg .dots").count() == 0
+    assert "aren't" in page.inner_text("[data-part=same]")
+    page.click("[data-part=cell]")
+    assert page.locator("svg .dots").count() == 11
+    assert page.is_disabled("[data-part=cell]")
+
+
+def test_where_a_press_ends_a_descent_begins(lab):
+    page = lab("descent", reduced_motion="reduce")
+    map_ = page.locator("[data-part=map]")
+    side = map_.bounding_box()["width"]
+    map_.click(position={"x": side / 4, "y": side / 10})
+    page.wait_for_function(
+        "document.querySelector('[data-part=told]').textContent.includes('step 200')"
+    )
+    assert page.inner_text("[data-part=w-is]") == "1.5"
+    assert page.inner_text("[data-part=b-is]") == "0.8"
+    rest = follow(page, "SGD", {"lr": 0.01}, [1.5, 0.8])[-1, :2] - torch.tensor([2, 0])
+    assert f"{rest.norm():.3g} from" in state(page)
+
+
+def test_a_swipe_that_scrolls_leaves_the_start(lab):
+    page = lab("descent")
+    map_ = page.locator("[data-part=map]")
+    map_.dispatch_event("pointerdown", {"pointerId": 1})
+    assert page.inner_text("[data-part=w-is]") != "1.5"
+    map_.dispatch_event("pointercancel")
+    assert page.inner_text("[data-part=w-is]") == "1.5"
+
+
+def test_keys_move_the_start_and_steps(lab):
+    page = lab("descent")
+    page.focus("[data-part=w]")
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text("[data-part=w-is]") == "1.55"
+    assert "started at w 1.55" in page.get_attribute("[data-part=map]", "aria-label")
+    page.focus("[data-part=back]")
+    page.keyboard.press("Enter")
+    page.focus("[data-part=one]")
+    page.keyboard.press("Enter")
+    assert state(page).startswith("SGD, step 1:")
+    assert page.inner_text("[data-part=told]") == state(page)
+
+
+def test_it_says_when_one_runs_away(lab):
+    page = lab("descent")
+    put(page, "lr", math.log10(0.2))
+    for step in [30, 200]:
+        put(page, "time", step)
+        rows = follow(page, "SGD", {"lr": 0.2}, CELL)
+        times = (rows[step, 2] / rows[0, 2]).item()
+        told = state(page).partition("running away. Its loss is ")[2]
+        assert float(told.split()[0]) == pytest.approx(times, rel=0.05)
+    put(page, "lr", 0)  # beyond what float64 can hold
+    assert "running away. Its loss is ∞ times" in state(page)
+    choose(page, "Adam")
+    assert "running" not in state(page)
+
+
+@pytest.mark.parametrize("rule", RATES)
+def test_the_next_step_is_shown_in_numbers(rule, lab):
+    page = lab("descent")
+    choose(page, rule)
+    for step in [0, 1, 37, 199]:
+        put(page, "time", step)
+        settings = {"lr": RATES[rule]}
+        if rule == "momentum":
+            settings["momentum"] = 0.9
+        rows = descend(rule, settings, CELL)
+        for i, name in enumerate("wb"):
+            text = page.inner_text(f"[data-part=next-{name}]")
+            text = text.replace("\N{MINUS SIGN}", "-").replace("·", "*")
+            for line in text.splitlines():
+                shown, result = line.split("← ")[1].split(" = ")
+                assert eval(shown) == pytest.approx(float(result), abs=2e-3)
+            assert float(shown.split(" - ")[0]) == round(rows[step, i].item(), 5)
+            assert float(result) == round(rows[step + 1, i].item(), 5)
+
+
+# ---- what the chapter's answers say
+
+
+def left_after(page, rule, settings, start=CELL, steps=200):
+    """Return the distance to the minimum after so many steps."""
+    w, b = follow(page, rule, settings, start, steps)[-1, :2].tolist()
+    return math.hypot(w - 2, b)
+
+
+def test_task_fast_sgd(compute):
+    page = compute("descent")
+    rates = [0.01, 0.03, 0.1, 0.15, 0.17]
+    gaps = [left_after(page, "SGD", {"lr": lr}) for lr in rates]
+    assert gaps == sorted(gaps, reverse=True)
+    assert left_after(page, "SGD", {"lr": 0.17}) < 0.0001
+    # Each step jumps across the valley: the slope changes its sign from step to step.
+    slopes = follow(page, "SGD", {"lr": 0.17}, CELL, 20)[:, 3]
+    assert (slopes[1:] * slopes[:-1] < 0).all()
+    assert 0.8 < -slopes[1] / slopes[0] < 0.9  # nearly as steep on the other side
+
+
+def test_task_momentum_is_patient(compute):
+    page = compute("descent")
+    assert runs_away(page, "SGD", 0.2)
+    assert left_after(page, "momentum", {"lr": 0.2, "momentum": 0.9}) < 0.0001
+    swinging = follow(page, "momentum", {"lr": 0.2, "momentum": 0.99}, CELL, 200)
+    far = (swinging[150:, :2] - torch.tensor([2.0, 0.0])).norm(dim=1)
+    assert far.max() > 0.4
+    assert (swinging[150:, 0] > 2).any()
+    assert (swinging[150:, 0] < 2).any()
+
+
+def test_task_where_sgd_wins(compute):
+    page = compute("descent")
+
+    def end(rule, start):
+        return left_after(page, rule, {"lr": RATES[rule]}, start, 100)
+
+    assert (
+        f"{end('SGD', [1.5, -0.2]):.3f} {end('Adam', [1.5, -0.2]):.3f}" == "0.014 0.048"
+    )
+    assert f"{end('SGD', [1.6, 0.9]):.2f}" == "0.77"
+    assert end("Adam", [1.6, 0.9]) < 0.001
+    grid = [[1 + 0.2 * i, -1 + 0.2 * j] for i in range(11) for j in range(11)]
+    wins = [end("SGD", start) < end("Adam", start) for start in grid if start != [2, 0]]
+    assert 0.05 < sum(wins) / len(wins) < 0.2
+
+
+def test_task_adam_stays(compute):
+    page = compute("descent")
+    for lr in [0.01, 0.1, 0.5, 1.0]:
+        for start in [CELL, [1.0, 1.0], [3.0, 0.2], [1.0, -1.0]]:
+            assert not runs_away(page, "Adam", lr, start=start)
+            path = follow(page, "Adam", {"lr": lr}, start)[:, :2]
+            assert (path[1:] - path[:-1]).abs().max() < 1.4 * lr
