@@ -219,13 +219,13 @@ labs.show.descent = (root, data) => {
 
     part("formula").textContent = part("formula").dataset[key(rule)];
     ["w", "b"].forEach((name, i) => {
-      const {root: divisor, by, velocity, ...others} = moves[i];
-      const numbers = {lr, momentum, now: exact(at[i]), then: exact(at[i] + by)};
-      if (divisor) numbers.root = exact(divisor);
-      if (rule === "momentum")
-        Object.assign(numbers, {velocity: bracket(velocity), sum: exact(velocity)});
-      for (const other in others) numbers[other] = bracket(others[other]);
-      part(`next-${name}`).textContent = phrase(`next-${name}`, key(rule), numbers);
+      const {by, ...numbers} = moves[i];
+      for (const one in numbers) numbers[one] = bracket(numbers[one]);
+      const factor = -by / lr; // what the rate is multiplied by
+      part(`next-${name}`).textContent = phrase(`next-${name}`, key(rule), {
+        ...numbers, lr, momentum, factor: bracket(factor), sum: exact(factor),
+        now: exact(at[i]), then: exact(at[i] + by),
+      });
     });
 
     for (const [name, value, is] of [
