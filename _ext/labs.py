@@ -123,13 +123,12 @@ def skip(self, node):
 def load(app, pagename, templatename, context, doctree):
     """Give a page with labs the script that opens them."""
     if doctree is not None and next(doctree.findall(lab), None) is not None:
-        script = f"labs/load.js?v={checksum(ROOT / 'labs' / 'load.js')}"
-        app.add_js_file(script, loading_method="defer")
+        app.add_js_file("labs/load.js", loading_method="defer")
 
 
-def copy(app, error):
-    """Put scripts and styles beside the pages."""
-    if error or app.builder.format != "html":
+def copy(app):
+    """Put scripts and styles where pages find them, before Sphinx looks for them."""
+    if app.builder.format != "html":
         return
     for path in (ROOT / "labs").rglob("*.[jc]s*"):
         to = Path(app.outdir, FOLDER, path.relative_to(ROOT / "labs"))
@@ -143,5 +142,5 @@ def setup(app):
     app.add_node(lab, html=(visit_lab, depart_lab), **other)
     app.add_directive("chapter-lab", ChapterLab)
     app.connect("html-page-context", load)
-    app.connect("build-finished", copy)
+    app.connect("builder-inited", copy)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
