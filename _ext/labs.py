@@ -55,14 +55,14 @@ def visit_lab(self, node):
 
     page = posixpath.dirname(self.builder.get_target_uri(self.builder.current_docname))
     start = posixpath.relpath(FOLDER, page or ".")
-    template = f"labs/{node.get('template', name)}.html"
-    markup = self.builder.templates.render(template, {"id": label})
+    kind = node.get("template", name)
+    markup = self.builder.templates.render(f"labs/{kind}.html", {"id": label})
     self.body.append(
         self.starttag(
             node,
             "div",
             "",
-            CLASS="lab",
+            CLASS="lab" if kind == name else f"lab lab-{kind.replace('_', '-')}",
             ids=[label],
             role="group",
             **{
