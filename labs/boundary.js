@@ -271,7 +271,8 @@ labs.show.boundary = (root, data) => {
   // ---- what a reader does
   const on = (name, event, action) => part(name)?.addEventListener(event, action);
   on("run", "click", () => {
-    goal = LAST;
+    const every = Number(part("run").dataset.every ?? LAST);
+    goal = (Math.floor(shown / every) + 1) * every;
     run.toggle();
   });
   on("step", "click", () => {
