@@ -6,9 +6,8 @@ labs.compute.shapes = (() => {
   // The messages are this version's; a test holds it to requirements.txt.
   const TORCH = "2.14.1";
 
-  class Refused extends Error {}
   const check = (right, message, name = "RuntimeError") => {
-    if (!right) throw Object.assign(new Refused(message), {name});
+    if (!right) throw {error: {name, message}};
   };
 
   const product = (sizes) => sizes.reduce((a, b) => a * b, 1);
@@ -26,8 +25,6 @@ labs.compute.shapes = (() => {
     const rows = compact(shape).stride;
     return shape.includes(0) || shape.every((size, d) => size === 1 || stride[d] === rows[d]);
   }
-
-  // ---- ways to read the same memory
 
   function wrap(dim, dims) {
     const high = Math.max(dims, 1) - 1;
@@ -111,8 +108,7 @@ labs.compute.shapes = (() => {
     return {shape: newShape, stride: newStride, from};
   }
 
-  // ---- view and reshape (ATen: InferSize.h, TensorUtils.cpp)
-
+  // As in ATen's InferSize.h.
   function inferShape(sizes, entries) {
     let known = 1;
     let open = -1;
@@ -130,7 +126,7 @@ labs.compute.shapes = (() => {
     return sizes.with(open, entries / known);
   }
 
-  // The strides that read the memory in another shape, or null where there are none.
+  // The strides that read the memory in another shape, or null (TensorUtils.cpp).
   function computeStride({shape, stride}, sizes) {
     if (!shape.length) return sizes.map(() => 1);
     if (product(shape) === 0) return equal(shape, sizes) ? stride : compact(sizes).stride;
@@ -177,8 +173,6 @@ labs.compute.shapes = (() => {
   const view = (t, sizes) => reread(t, sizes, false);
   const reshape = (t, sizes) => reread(t, sizes, true);
 
-  // ---- a + b (ATen: ExpandUtils.cpp, TensorIterator.cpp)
-
   function broadcast(a, b) {
     const dims = Math.max(a.length, b.length);
     const shape = [];
@@ -198,14 +192,13 @@ labs.compute.shapes = (() => {
     return {shape, stride: strideOfSum(a, b, shape), copies: true, from};
   }
 
-  // The result lies in memory as its inputs do, and the first one has its say first.
+  // A sum lies in memory as its inputs do, a first (TensorIterator.cpp).
   function strideOfSum(a, b, shape) {
     if (equal(a.shape, b.shape) && isContiguous(a)) return compact(shape).stride;
     const steps = [a, b].map((t) => shape.map((size, i) => {
       const d = i + t.shape.length - shape.length;
       return d < 0 || (t.shape[d] === 1 && size !== 1) ? 0 : t.stride[d];
     }));
-    // 1: the first dimension belongs after the second, -1: before it, 0: no one minds.
     const compare = (one, other) => {
       for (const stride of steps) {
         if (stride[one] === 0 || stride[other] === 0) continue;
@@ -230,9 +223,7 @@ labs.compute.shapes = (() => {
     return order.every((d, i) => d === order.length - 1 - i) ? compact(shape).stride : stride;
   }
 
-  // ---- a @ b (ATen: LinearAlgebra.cpp)
-
-  // Whether the larger one can be read as one tall matrix, so that no batch is needed.
+  // Whether the larger one is read as one tall matrix (LinearAlgebra.cpp).
   function shouldFold(a, b) {
     if (a.shape.length === 2 || Math.min(a.shape.length, b.shape.length) > 2) return false;
     const {shape, stride} = a.shape.length > 2 ? a : transpose(b, -1, -2);
@@ -272,8 +263,6 @@ labs.compute.shapes = (() => {
     };
     return {...compact([...batch, ...rows, ...columns]), copies: true, from};
   }
-
-  // ---- cat and stack (ATen: TensorShape.cpp)
 
   function cat(a, b, dim) {
     const both = [a, b];
@@ -321,9 +310,9 @@ labs.compute.shapes = (() => {
     try {
       const {shape, stride, from, copies = false} = OPERATIONS[name](...tensors, ...options);
       return {shape, stride, contiguous: isContiguous({shape, stride}), view: !copies, from};
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      return {error: {name: error.name, message: error.message}};
+    } catch (refused) {
+      if (!refused.error) throw refused;
+      return refused;
     }
   }
 
@@ -340,5 +329,5 @@ labs.compute.shapes = (() => {
     return entries > 1e7 || numbers.length > 5 ? {problem: "large"} : {numbers};
   }
 
-  return {TORCH, compact, isContiguous, run, parse, unravel, place, product};
+  return {TORCH, compact, run, parse, unravel, place, product};
 })();
