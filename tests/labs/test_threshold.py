@@ -17,6 +17,14 @@ from torchmetrics.classification import (
     BinaryROC,
 )
 
+from tools.notebooks import ROOT, read, run_source
+
+CHAPTER = ROOT / "chapters" / "07_classes_and_metrics.ipynb"
+# What the lab shows comes from these, in this order.
+CELLS = """
+    imports blobs-make blob-model-class functions-steps functions-repeat
+    rare-data rare-loss rare-train rare-relu threshold-choice-code
+"""
 pytestmark = pytest.mark.filterwarnings("ignore:No (positive|negative) samples")
 
 METRICS = {
@@ -238,3 +246,188 @@ def test_a_slip_is_seen(compute, slip):
             red.append(name)
             break
     assert red, slip
+
+
+# ---- the chapter's scores
+
+
+def play(page, data, *thresholds, share=None, model="relu"):
+    """Return what the lab shows of the chapter's scores, at one or many thresholds."""
+    thresholds = thresholds or (0.5,)
+    truth = torch.tensor(data["truth"])
+    weight = 1
+    if share is not None:
+        weight = page.evaluate(
+            "([share, truth]) => labs.compute.threshold.weightFor(share, truth)",
+            [share, truth.tolist()],
+        )
+    scores = torch.tensor(data["scores"][model])
+    there = run(page, scores, truth, thresholds, weight)
+    return there | there["at"][0]
+
+
+def test_stored_scores_are_those_of_a_fresh_run(stored, capsys):
+    cells = {cell.id: cell.source for cell in read(CHAPTER).cells}
+    there = {}
+    for name in CELLS.split():
+        source = cells[name].replace("plt.style.use", "# other tests plot, too: ")
+        run_source(source, there, f"<{name}>")
+    capsys.readouterr()
+    data = stored("threshold")
+    torch.testing.assert_close(torch.tensor(data["truth"]).long(), there["truth"])
+    fresh = {
+        "relu": there["p"],
+        "linear": torch.sigmoid(there["linear_logits"]),
+    }
+    # In float64, 1000 epochs of the model with ReLU end up to 0.03 away.
+    for name, atol in {"relu": 0.05, "linear": 1e-5}.items():
+        scores = torch.tensor(data["scores"][name])
+        torch.testing.assert_close(scores, fresh[name], atol=atol, rtol=0)
+    np.testing.assert_allclose(data["table"], there["rows"], atol=3)
+
+
+def test_the_table_is_what_the_lab_computes(compute, stored):
+    page, data = compute("threshold"), stored("threshold")
+    for threshold, called, found, precision, recall in data["table"]:
+        shown = play(page, data, threshold)
+        assert shown["tp"] + shown["fp"] == called
+        assert shown["tp"] == found
+        assert (shown["precision"], shown["recall"]) == (precision, recall)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.2, 0.5])
+def test_a_share_of_positives_is_what_weights_make_of_it(compute, stored, share):
+    shown = play(compute("threshold"), stored("threshold"), share=share)
+    everyone = sum(shown[name] for name in ("tp", "fp", "fn", "tn"))
+    assert (shown["tp"] + shown["fn"]) / everyone == pytest.approx(share)
+
+
+# ---- what the prose says
+
+
+def test_task_fewest_false_alarms(compute, stored):
+    page, data = compute("threshold"), stored("threshold")
+    shown = play(page, data)
+    assert shown["bestPrecision"] == 0.3
+    shown = play(page, data, 0.3)
+    assert (shown["tp"], shown["fp"], shown["fn"]) == (19, 8, 1)
+    lost = play(page, data, 0.321)
+    assert (lost["tp"], lost["fp"]) == (18, 8)
+    assert play(page, data, 0.32)["tp"] == 19
+    others = play(page, data, *data["scores"]["relu"].tolist())["at"]
+    assert min(one["fp"] for one in others if one["tp"] >= 19) == 8
+
+
+def test_task_accuracy_hardly_moves(compute, stored):
+    page, data = compute("threshold"), stored("threshold")
+    cuts = [cut for cut in data["scores"]["relu"].tolist() if cut > 0.1]
+    shown = play(page, data, 0.1, *cuts, 1.0)["at"]
+    recalls = [one["recall"] for one in shown]
+    assert (max(recalls), min(recalls)) == (0.95, 0)
+    truth = data["truth"]
+    assert (len(truth), (truth == 0).sum()) == (400, 380)
+    accuracies = [one["accuracy"] for one in shown]
+    assert min(accuracies) == 0.950
+    assert max(accuracies) == 0.985
+
+
+def test_task_rarer_illness(compute, stored):
+    page, data = compute("threshold"), stored("threshold")
+    now = play(page, data, 0.5, share=0.05)
+    rare = play(page, data, 0.5, share=0.005)
+    assert now == play(page, data, 0.5)
+    assert now["recall"] == rare["recall"]
+    close(now["roc"], rare["roc"], 1e-12)
+    close(now["auroc"], rare["auroc"], 1e-12)
+    assert round(now["precision"], 3) == 0.773
+    assert round(rare["precision"], 3) == 0.245
+    assert rare["averagePrecision"] < now["averagePrecision"]
+    for shown, healthy in ((now, 19), (rare, 199)):
+        positives = shown["tp"] + shown["fn"]
+        assert (shown["tn"] + shown["fp"]) / positives == pytest.approx(healthy)
+
+
+def test_task_straight_edges(compute, stored):
+    page, data = compute("threshold"), stored("threshold")
+    shown = play(page, data, model="linear")
+    assert round(shown["auroc"], 3) == 0.466
+    best = play(page, data, shown["bestF1"], model="linear")
+    assert round(best["f1"], 3) == 0.115
+    assert best["tp"] + best["fp"] == 327
+    assert best["tp"] + best["fp"] + best["fn"] + best["tn"] == 400
+    assert abs(shown["auroc"] - 0.5) < 0.05
+
+
+# ---- the lab in the page
+
+
+def shown(page):
+    names = ("tn", "fp", "fn", "tp", "precision", "recall", "f1", "accuracy")
+    return {name: page.inner_text(f"[data-part={name}]") for name in names}
+
+
+def test_the_lab_opens_with_the_chapters_matrix(lab):
+    page = lab("threshold")
+    values = shown(page)
+    assert [values[name] for name in ("tn", "fp", "fn", "tp")] == [
+        "375",
+        "5",
+        "3",
+        "17",
+    ]
+    assert (values["precision"], values["recall"]) == ("0.773", "0.850")
+    assert page.inner_text("[data-part=same]").endswith(" 0")
+    assert page.locator("[data-part=pr] .dots").count() == 4
+    assert "22 of 400" in page.get_attribute("[data-part=points]", "aria-label")
+
+
+def test_buttons_and_keys_move_the_line(lab):
+    page = lab("threshold")
+    page.get_by_role("button", name="Recall at least 0.95").click()
+    assert page.inner_text("[data-part=threshold-is]") == "0.3"
+    assert shown(page)["recall"] == "0.950"
+    assert "19 of them are" in page.text_content("[data-part=told]")
+    slider = page.get_by_role("slider", name="Threshold")
+    slider.press("Home")
+    assert shown(page)["fp"] == "380"
+    slider.press("End")
+    values = shown(page)
+    assert (values["precision"], values["recall"], values["tn"]) == (
+        "0.000",
+        "0.000",
+        "380",
+    )
+    assert page.locator("[data-part=pr] .here").count() == 0
+    # Each key goes one step on, whatever rounding makes of the threshold.
+    for step in range(399, 330, -1):
+        slider.press("ArrowLeft")
+        assert slider.input_value() == str(step)
+
+
+def test_dragging_moves_the_line(lab):
+    page = lab("threshold")
+    box = page.locator("[data-part=points]").bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 2, middle, steps=4)
+    assert shown(page)["tp"] == "0"
+    page.mouse.move(box["x"] - 20, middle, steps=4)
+    assert shown(page)["fn"] == "0"
+    page.mouse.up()
+    page.mouse.move(box["x"] + box["width"], middle)
+    assert shown(page)["fn"] == "0"
+
+
+def test_share_and_model_change_what_is_shown(lab):
+    page = lab("threshold")
+    area = page.inner_text("[data-part=auroc]")
+    page.get_by_role("slider", name="Share of ill people").fill("2")
+    values = shown(page)
+    assert values["precision"] == "0.245"
+    assert values["recall"] == "0.850"
+    assert "10,000 people, 0.5 %" in page.inner_text("[data-part=whom]")
+    assert page.inner_text("[data-part=auroc]") == area
+    assert not page.locator("[data-part=same]").is_visible()
+    page.get_by_role("radio", name="with straight edges").check()
+    assert page.inner_text("[data-part=auroc]") == "AUC 0.466"
