@@ -23,7 +23,7 @@ labs.show.shapes = (root) => {
     });
     part("label").textContent = dataset.label;
     part("rule").textContent = dataset.rule;
-    part("entry").value = 0;
+    part("entry").value = 5;
     draw();
   }
 
