@@ -1,6 +1,7 @@
 """The schedules of chapter 14's lab are the libraries', and so is its training."""
 
 import copy
+import re
 from functools import cache, partial
 from itertools import pairwise
 
@@ -165,12 +166,12 @@ def judge(model, task):
     return F.cross_entropy(logits, task["validY"]).item(), right.item()
 
 
-def train_with_torch(kind, settings, task):
-    """Train with a scheduler of PyTorch; return what was noted."""
+def train_with_torch(make, task):
+    """Train with what makes an optimizer and a scheduler; return what was noted."""
     model = copy.deepcopy(task["model"])
-    groups = [{"params": layer.parameters()} for layer in model[::2]]
-    opt = torch.optim.SGD(groups, settings["lr"], settings.get("mom", 0.9))
-    scheduler = SCHEDULERS[kind](opt, settings)
+    opt, scheduler = make(
+        [{"params": list(layer.parameters())} for layer in model[::2]]
+    )
     plan, valid, losses = {"lrs": [], "moms": []}, [], []
     for batch in task["order"].view(-1, task["size"]):
         plan["lrs"].append([group["lr"] for group in opt.param_groups])
@@ -186,8 +187,8 @@ def train_with_torch(kind, settings, task):
     return finish(model, task, plan, valid, losses)
 
 
-def train_with_fastai(kind, settings, task):
-    """Train with a Learner; return what was noted."""
+def train_with_fastai(fit, task):
+    """Train with what fits a Learner; return what was noted."""
     model = copy.deepcopy(task["model"])
     pairs = list(zip(task["x"], task["y"], strict=True))
     loaders = [
@@ -209,7 +210,7 @@ def train_with_fastai(kind, settings, task):
     # The recorder averages in float32, and nobody looks at the progress.
     learn.remove_cbs([Recorder, ProgressCallback])
     with learn.no_logging():
-        FITS[kind](learn, settings)
+        fit(learn)
     return finish(model, task, notes.plan, notes.valid, notes.losses)
 
 
@@ -226,13 +227,43 @@ def finish(model, task, plan, valid, losses):
     }
 
 
+def train_by_name(kind, settings, task):
+    if kind in FITS:
+        return train_with_fastai(lambda learn: FITS[kind](learn, settings), task)
+
+    def make(groups):
+        opt = torch.optim.SGD(groups, settings["lr"], settings.get("mom", 0.9))
+        return opt, SCHEDULERS[kind](opt, settings)
+
+    return train_with_torch(make, task)
+
+
+def train_by_code(code, task):
+    """Run the lines that the lab shows, and train by what they say."""
+    if code.startswith("learn"):
+        return train_with_fastai(lambda learn: exec(code, {"learn": learn}), task)
+    *first, last = code.splitlines()
+
+    def make(groups):
+        # An optimizer writes its settings into the groups it gets.
+        opt = torch.optim.SGD([dict(group) for group in groups])
+        names = {"SGD": torch.optim.SGD, "params": groups, "opt": opt}
+        names |= {name: getattr(lr_scheduler, name, None) for name in SCHEDULERS}
+        exec("\n".join([*first, f"made = {last}"]), names)
+        made = names["made"]
+        if isinstance(made, torch.optim.Optimizer):
+            return made, SCHEDULERS["constant"](made, {})
+        return names["opt"], made
+
+    return train_with_torch(make, task)
+
+
 @cache
 def trained(kind, number=None):
     """Train with default or random settings in the library."""
     settings = settings_of(kind) if number is None else random_settings(kind, number)
     task = tiny_task(settings["epochs"], settings["batches"], number or 0)
-    train = train_with_torch if kind in SCHEDULERS else train_with_fastai
-    return settings, task, *train(kind, settings, task)
+    return settings, task, *train_by_name(kind, settings, task)
 
 
 PLAN = "([kind, settings]) => labs.compute.schedule.plan(kind, settings)"
@@ -356,3 +387,286 @@ def test_a_slip_is_caught(slip, compute):
     except ValueError:  # arrays of another length
         losses = np.inf
     assert not (rates < 1e-12 and losses < 1e-10)
+
+
+# ---- the chapter's data
+
+
+def images(pair):
+    pixels, labels = (torch.tensor(part) for part in pair)
+    return pixels.double() / 255, labels.long()
+
+
+def chapters_task(data, number, epochs):
+    """Return the lab's own task: the model of a seed, the images and their order."""
+    seed = data["seeds"][number]
+    layers = []
+    for part in (*data["body"], seed["head"]):
+        state = {name: torch.tensor(numbers) for name, numbers in part.items()}
+        layers += [nn.Linear(*reversed(state["weight"].shape)), nn.ReLU()]
+        layers[-2].load_state_dict(state)
+    (x, y), (valid_x, valid_y) = images(data["train"]), images(data["valid"])
+    return {
+        "model": nn.Sequential(*layers[:-1]).double(),
+        "x": x,
+        "y": y,
+        "validX": valid_x,
+        "validY": valid_y,
+        "order": torch.tensor(seed["order"][:epochs]).long(),
+        "size": 64,
+    }
+
+
+def test_the_chapters_losses_are_fastais_and_the_labs(stored, compute):
+    data = stored("schedule")
+    lr, epochs = data["known"]["lr"], data["known"]["epochs"]
+    settings = settings_of("fit_one_cycle", lr, epochs)
+    task = chapters_task(data, 0, epochs)
+    _, fresh = train_by_name("fit_one_cycle", settings, task)
+    there = compute("schedule").evaluate(
+        TRAIN, ["fit_one_cycle", settings, for_the_page(task)]
+    )
+    for losses in fresh["valid"], there["valid"]:
+        np.testing.assert_allclose(losses, data["known"]["losses"], rtol=0, atol=1e-10)
+
+
+def test_the_cells_network_learns_from_the_chapters_images(stored):
+    data = stored("schedule")
+    for part, count in (("train", 512), ("valid", 256)):
+        pixels, labels = data[part]
+        assert pixels.shape == (count, 49)
+        assert sorted(set(labels.tolist())) == [0, 1, 2, 3, 4]
+    for seed in data["seeds"]:
+        assert (np.sort(seed["order"]) == np.arange(512)).all()
+
+
+# ---- the page
+
+
+def choose(page, **chosen):
+    """Press a choice, or move a slider to the place of a number."""
+    for name, value in chosen.items():
+        radio = page.locator(f".lab input[name$='-{name}'][value='{value}']")
+        if radio.count():
+            radio.check(force=True)
+            continue
+        page.evaluate(
+            """([name, value]) => {
+              const slider = document.querySelector(`[data-part=${name}]`);
+              const list = slider.dataset.list?.split(" ").map(Number);
+              slider.value = list ? list.indexOf(value) : value;
+              slider.dispatchEvent(new Event("input", {bubbles: true}));
+            }""",
+            [name, value],
+        )
+    # The lab draws once per frame.
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => done()))")
+
+
+def says(page, name):
+    return page.locator(f"[data-part='{name}']").inner_text()
+
+
+def numbers_in(text):
+    return [float(number) for number in re.findall(r"\d[\d.e+-]*\d|\d", text)]
+
+
+CHOICES = [
+    {"kind": "constant", "lr": 0.3, "mom": 0.85, "epochs": 5},
+    {"kind": "StepLR", "lr": 0.4, "stepSize": 7, "gamma": 0.7, "seed": 2},
+    {"kind": "CosineAnnealingLR", "tMax": 20, "epochs": 6},
+    {"kind": "CosineAnnealingLR", "epochs": 6, "lr": 0.2},
+    {"kind": "OneCycleLR", "lr": 0.25},
+    {"kind": "OneCycleLR", "div": 10, "divFinal": 100, "high": 0.9, "low": 0.8},
+    {"kind": "OneCycleLR", "pctStart": 0.6, "epochs": 3, "seed": 1},
+    {"kind": "fit_one_cycle", "epochs": 10, "lr": 0.2},
+    {"kind": "fit_one_cycle", "pctStart": 0.5, "div": 5, "divFinal": 1000},
+    {"kind": "fit_one_cycle", "high": 0.9, "low": 0.7, "lr": 0.3},
+    {"kind": "fine_tune", "lr": 0.7, "seed": 1},
+    {"kind": "fine_tune", "freezeEpochs": 3, "lrMult": 5, "div": 25, "low": 0.8},
+]
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=str)
+def test_the_code_that_is_shown_gives_what_is_shown(choice, lab, stored):
+    page = lab("schedule")
+    choose(page, **choice)
+    epochs, seed = choice.get("epochs", 8), choice.get("seed", 0)
+    task = chapters_task(stored("schedule"), seed, epochs)
+    plan, known = train_by_code(says(page, "now-code"), task)
+    count, right, loss = numbers_in(says(page, "now"))
+    assert count == 8 * epochs
+    assert right == round(100 * known["right"])
+    assert loss == pytest.approx(known["valid"][-1], abs=0.0051)
+    for step in (0, 9, count // 2, count - 1):
+        choose(page, time=int(step))
+        said, *rates, mom, loss = numbers_in(says(page, "here"))
+        assert said == step
+        # "… in the head, … in layer 2, … in layer 1", or of the head alone
+        assert rates[0] == pytest.approx(plan["lrs"][2, int(step)], rel=0.05)
+        if len(rates) == 5:
+            assert rates[1::2] == pytest.approx(
+                plan["lrs"][[1, 0], int(step)], rel=0.05
+            )
+        assert mom == pytest.approx(plan["moms"][int(step)], abs=6e-4)
+        assert loss == pytest.approx(known["valid"][int(step)], rel=6e-3)
+
+
+def test_only_a_schedules_own_settings_are_there(lab):
+    page = lab("schedule")
+    every = {"lr", "epochs"}
+    cycle = {"pctStart", "div", "divFinal", "high", "low"}
+    own = {
+        "constant": {"mom"},
+        "StepLR": {"stepSize", "gamma", "mom"},
+        "CosineAnnealingLR": {"tMax", "mom"},
+        "OneCycleLR": cycle,
+        "fit_one_cycle": cycle,
+        "fine_tune": cycle | {"freezeEpochs", "lrMult"},
+    }
+    page.locator(".lab details").evaluate("(details) => details.open = true")
+    for kind, names in own.items():
+        choose(page, kind=kind)
+        there = page.evaluate(
+            "[...document.querySelectorAll('[data-slider] input')]"
+            ".filter((one) => one.checkVisibility()).map((one) => one.dataset.part)"
+        )
+        assert set(there) == every | names, kind
+        usual = {name: DEFAULTS[kind][name] for name in DEFAULTS[kind]}
+        high, low, _ = usual.pop("moms", (None, None, None))
+        usual |= {"high": high, "low": low, "gamma": 0.5}
+        for name in names:
+            text = page.locator(f"[data-slider={name}] b").inner_text()
+            assert float(text) == usual[name], (kind, name)
+
+
+def test_the_rings_are_there_where_the_cells_setting_is(lab):
+    page = lab("schedule")
+    rings = page.locator("[data-part=losses] .dots")
+    assert rings.count() == 17
+    assert numbers_in(says(page, "same"))[1] < 1e-10
+    for other in ({"lr": 0.4}, {"lr": 0.5, "seed": 1}, {"seed": 0, "low": 0.8}):
+        choose(page, **other)
+        assert rings.count() == 0
+        assert not page.locator("[data-part=same]").is_visible()
+    choose(page, low=0.85)
+    assert rings.count() == 17
+
+
+def test_a_run_that_is_kept_stays(lab):
+    page = lab("schedule")
+    assert says(page, "kept-code") == "SGD(params, lr=0.5, momentum=0.9)"
+    choose(page, kind="fine_tune", lrMult=10)
+    now = says(page, "now").partition(": ")[2]
+    page.locator("[data-part=keep]").click()
+    choose(page, kind="constant", epochs=10, lr=0.05)
+    assert now in says(page, "kept")
+    assert says(page, "kept-code") == "learn.fine_tune(7, 0.5, lr_mult=10)"
+    assert says(page, "now-code") == "SGD(params, lr=0.05, momentum=0.9)"
+    # It starts where the other one does.
+    choose(page, seed=1)
+    assert now not in says(page, "kept")
+
+
+def test_t_max_and_frozen_epochs_keep_up_with_the_epochs(lab):
+    page = lab("schedule")
+    choose(page, kind="CosineAnnealingLR", epochs=5)
+    assert says(page, "now-code").endswith("T_max=40)")
+    choose(page, tMax=30)
+    choose(page, epochs=6)
+    assert says(page, "now-code").endswith("T_max=30)")
+    choose(page, kind="fine_tune", freezeEpochs=5)
+    choose(page, epochs=3)
+    assert says(page, "now-code") == "learn.fine_tune(1, 0.5, freeze_epochs=2)"
+
+
+def test_the_cursor_stays_within_the_training(lab):
+    page = lab("schedule")
+    choose(page, time=63)
+    assert numbers_in(says(page, "here"))[0] == 63
+    choose(page, epochs=2)
+    assert numbers_in(says(page, "here"))[0] == 15
+    for name in ("rates", "losses", "moms"):
+        assert page.locator(f"[data-part={name}] .here").count() == 1
+    choose(page, axis="log")
+    assert page.locator("[data-part=rates] .here").count() == 1
+
+
+# ---- what the chapter says about the lab
+
+
+def results(page, **chosen):
+    """Return the share of right answers, in percent, and the loss, for each seed."""
+    choose(page, **chosen)
+    rows = []
+    for seed in range(3):
+        choose(page, seed=seed)
+        rows.append(numbers_in(says(page, "now"))[1:])
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def test_task_constant_or_one_cycle(lab):
+    page = lab("schedule")
+    assert results(page, kind="constant", lr=0.1)[1] == [0.44, 0.48, 0.40]
+    assert results(page, kind="fit_one_cycle")[1] == [0.57, 0.54, 0.59]
+    assert results(page, lr=0.5)[1] == [0.36, 0.82, 0.39]
+    assert results(page, kind="constant")[1] == [0.58, 1.06, 0.43]
+    assert results(page, kind="CosineAnnealingLR")[1] == [0.35, 0.33, 0.32]
+
+
+def test_task_two_cycles(lab, compute):
+    page = lab("schedule")
+    choose(page, pctStart=0.3, time=63)
+    assert numbers_in(says(page, "other"))[-1] == 0.0233
+    assert numbers_in(says(page, "here"))[1] == pytest.approx(0.000619, abs=2e-6)
+    choose(page, kind="OneCycleLR")
+    assert numbers_in(says(page, "here"))[1] == 0.000002
+    peaks = {
+        kind: np.argmax(
+            compute("schedule").evaluate(PLAN, [kind, settings_of(kind, pctStart=0.3)])[
+                "lrs"
+            ][2]
+        )
+        for kind in ("fit_one_cycle", "OneCycleLR")
+    }
+    assert peaks == {"fit_one_cycle": 19, "OneCycleLR": 18}
+
+
+def test_task_t_max(lab, compute):
+    settings = settings_of("CosineAnnealingLR", tMax=8)
+    plan = compute("schedule").evaluate(PLAN, ["CosineAnnealingLR", settings])
+    assert [step for step, lr in enumerate(plan["lrs"][2]) if lr < 1e-9] == [
+        8,
+        24,
+        40,
+        56,
+    ]
+    page = lab("schedule")
+    assert results(page, kind="CosineAnnealingLR")[0] == [90, 89, 89]
+    assert results(page, tMax=8)[0] == [86, 79, 75]
+
+
+def test_task_lr_mult(lab):
+    page = lab("schedule")
+    right = results(page, kind="fine_tune")[0]
+    assert right == [70, 73, 72]
+    assert results(page, lrMult=1)[0] == [90, 88, 85]
+    # No other slider does it.
+    choose(page, lrMult=100)
+    for other in (
+        {"pctStart": 0.9},
+        {"pctStart": 0.1},
+        {"freezeEpochs": 7},
+        {"div": 1},
+        {"div": 100},
+        {"divFinal": 1},
+        {"low": 0.99},
+        {"low": 0},
+        {"high": 0.99},
+        {"high": 0},
+        {"epochs": 10},
+    ):
+        [name] = other
+        before = float(page.locator(f"[data-slider={name}] b").text_content())
+        assert min(results(page, **other)[0]) < 85, other
+        choose(page, **{name: before})
