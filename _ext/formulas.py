@@ -68,8 +68,10 @@ class Formulas:
                 self.engine = MiniRacer()
                 self.engine.eval(self.script.read_text("utf-8") + SET)
             markup, fault = self.engine.call("setFormula", tex, display)
-            if markup and not display:
-                markup = keep_end(markup)
+            if markup:
+                # KaTeX writes no spacing of columns where there is one: Firefox objects.
+                markup = markup.replace(' columnspacing=""', "")
+                markup = markup if display else keep_end(markup)
             self.known[tex, display] = markup, fault
         return self.known[tex, display]
 

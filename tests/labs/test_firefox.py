@@ -18,7 +18,7 @@ async (name) => {
   place().parentElement.scrollIntoView({behavior: "instant"});
   while (place() && !place().hasAttribute("data-open"))
     await new Promise((next) => setTimeout(next, 50));
-  return place()?.innerText.replace(/\\s+/g, " ");
+  return place()?.innerText.replace(/\\s+/g, "");
 }
 """
 

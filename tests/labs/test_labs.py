@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from IPython.utils.capture import capture_output
 from PIL import Image
+from rjsmin import jsmin
 
 from helpers import labs
 from helpers.labs import MIME, ROOT, Lab, lab_files, pack, show_lab, unpack
@@ -140,11 +141,12 @@ def test_an_unknown_lab_is_refused():
 @each_page
 def test_no_lab_is_heavy(name, raw):
     scripts, styles = lab_files(name)
-    code = packed_size(*(path.read_text("utf-8") for path in (*scripts, *styles)))
+    code = packed_size(*(jsmin(path.read_text("utf-8")) for path in scripts))
     assert code < 12_000
-    assert code + packed_size(json.dumps(raw(name))) < 150_000
+    others = (*(path.read_text("utf-8") for path in styles), json.dumps(raw(name)))
+    assert code + packed_size(*others) < 150_000
     load = (ROOT / "labs" / "load.js").read_text("utf-8")
-    assert packed_size(load) < 1_000
+    assert packed_size(jsmin(load)) < 1_000
 
 
 @each_page
@@ -230,14 +232,19 @@ def test_a_lab_follows_the_theme(name, lab):
 # ---- in the site
 
 
-def open_chapter(page, address, name):
-    """Open a lab's chapter, and note what is asked for and what goes wrong."""
+def open_page(page, address):
+    """Open a page, and note what is asked for and what goes wrong."""
     asked, problems = [], []
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda note: note.type == "error" and problems.append(note.text))
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.goto(f"{address}/chapters/{PAGES[name]}.html")
+    page.goto(address)
     return asked, problems
+
+
+def open_chapter(page, address, name):
+    """Open a lab's chapter at its top."""
+    return open_page(page, f"{address}/chapters/{PAGES[name]}.html")
 
 
 def scroll_to(page, name):
@@ -296,6 +303,35 @@ def test_a_lost_file_takes_the_lab_and_nothing_else(lost, page, site, serve):
     assert all("ERR_FAILED" in problem for problem in problems)
     assert page.locator("article img").count() > 5
     page.unroute_all()
+
+
+def test_the_landing_page_opens_with_a_lab(page, site, serve):
+    _, problems = open_page(page, f"{serve(site)}/index.html")
+    page.wait_for_selector(".lab[data-open]")
+    assert page.locator(".lab").bounding_box()["y"] < 600
+    page.click(".lab [data-part=run]")
+    page.wait_for_function(
+        """() => {
+          const [epoch, right] = ["epoch", "test"].map((name) =>
+            document.querySelector(`.lab [data-part=${name}]`).textContent);
+          return Number(epoch.replace(",", "")) >= 1000 && Number(right) > 90;
+        }"""
+    )
+    page.click(".lab [data-part=run]")
+    assert "test points are right" in page.inner_text(".lab [role=status]")
+    assert not problems
+
+
+@pytest.mark.parametrize("width", [320, 412, 640, 1280])
+def test_the_place_of_the_first_lab_is_kept(width, new_context, site, serve):
+    page = new_context(viewport={"width": width, "height": 900}).new_page()
+    page.route("**/labs/boundary*.js*", lambda route: None)  # they take long
+    page.goto(f"{serve(site)}/index.html", wait_until="commit")
+    kept = page.wait_for_selector(".lab", state="attached").bounding_box()["height"]
+    page.unroute_all()
+    page.goto(f"{serve(site)}/index.html")
+    page.wait_for_selector(".lab[data-open]")
+    assert page.locator(".lab").bounding_box()["height"] == pytest.approx(kept, abs=12)
 
 
 # ---- elsewhere
