@@ -69,7 +69,7 @@ class Formulas:
                 self.engine.eval(self.script.read_text("utf-8") + SET)
             markup, fault = self.engine.call("setFormula", tex, display)
             if markup:
-                # KaTeX writes no spacing of columns where there is one: Firefox objects.
+                # An empty spacing of columns, which KaTeX writes: Firefox objects.
                 markup = markup.replace(' columnspacing=""', "")
                 markup = markup if display else keep_end(markup)
             self.known[tex, display] = markup, fault
