@@ -168,7 +168,15 @@ OWNERS += [torch.linalg, torch.optim, torch.random, torch.testing]
 OWNERS += [torch.nn, torch.nn.functional, torch.nn.init, torch.nn.utils]
 OWNERS += [one for one in vars(torch.nn).values() if isinstance(one, type)]
 OWNERS += [np, np.linalg, np.random, np.testing, copy, math, random, time]
-ORIGINALS = [(owner, dict(vars(owner))) for owner in OWNERS]
+# Of each owner all names, and what can be called: what checkers and answers rely on.
+ORIGINALS = [
+    (
+        owner,
+        set(vars(owner)),
+        [item for item in vars(owner).items() if callable(item[1])],
+    )
+    for owner in OWNERS
+]
 _GONE = object()
 
 
@@ -216,15 +224,16 @@ def _put(owner, name, value):
 def _replaced():
     """List owner, name, what is there now, and the original of what was replaced."""
     found = []
-    for owner, originals in ORIGINALS:
+    for owner, names, originals in ORIGINALS:
         present = vars(owner)
-        for name, original in originals.items():
-            now = present.get(name, _GONE)
-            if now is not original and callable(original):
-                found.append((owner, name, now, original))
+        found += [
+            (owner, name, present.get(name, _GONE), original)
+            for name, original in originals
+            if present.get(name, _GONE) is not original
+        ]
         if isinstance(owner, type):
             # What a class inherited is replaced by what it has of its own.
-            added = present.keys() - originals.keys()
+            added = present.keys() - names
             found += [
                 (owner, name, present[name], _GONE)
                 for name in added
