@@ -118,7 +118,8 @@ labs.show.boundary = (root, data) => {
   function drawPlane(logits) {
     paint(part("ground"), SIDE, SIDE, (at) => {
       const sure = 2 * sigmoid(logits[at]) - 1;
-      const [r, g, b] = diverge(sure);
+      // As in the chapter, the sign alone decides; the depth is how sure the network is.
+      const [r, g, b] = diverge(logits[at]);
       return [r, g, b, 25 + 95 * Math.abs(sure)];
     });
     const {pen, width} = pencil(part("plane"));
