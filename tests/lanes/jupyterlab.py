@@ -4,6 +4,7 @@ A server of its own shows a small notebook with the folder lab/, as its installa
 would put it there. Nothing of the person who runs this is read or written.
 """
 
+import json
 import os
 import shutil
 import socket
@@ -20,6 +21,22 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from tools.notebooks import ROOT, fold_predicted
 
+# A chapter's lab, with what the chapter stores for it.
+SHOW_LAB = """\
+import nbformat
+from helpers.labs import MIME, ROOT, show_lab, unpack
+
+chapter = nbformat.read(ROOT / "chapters" / "06_classification.ipynb", 4)
+[stored] = [
+    output.data[MIME]["data"]
+    for cell in chapter.cells
+    for output in cell.get("outputs", ())
+    if MIME in output.get("data", {})
+]
+data = unpack(stored)
+show_lab("boundary", **data)
+[round(float(loss), 4) for loss in data["losses"][:10]]
+"""
 FOLDED = {"jupyter": {"source_hidden": True, "outputs_hidden": True}}
 GLOSSARY = "# Glossary\n\n## A\n\n{.glossary}\n\n" + "\n".join(
     f"term {n}\n: What it means.\n  Two lines.\n" for n in range(60)
@@ -59,6 +76,7 @@ def page():
         ),
         new_markdown_cell(":::{solution-end}\n:::", id="end"),
         new_code_cell("2", id="after"),
+        new_code_cell(SHOW_LAB, id="playing"),
         new_markdown_cell(f"## Summary\n\n{long}\n\n## What comes next\n\nMore.\n"),
     ]
     notebook = new_notebook(cells=parts)
@@ -196,3 +214,23 @@ def test_a_link_to_the_glossary_arrives_at_its_term(lab):
         arg=term.element_handle(),
     )
     assert not lab.get_by_text("{.glossary}").is_visible()
+
+
+def test_a_lab_runs_in_the_output_of_its_cell(lab):
+    lab.cell("playing").locator(".cm-content").click()
+    lab.keyboard.press("Control+Enter")
+    place = lab.cell("playing").locator(".lab[data-open]")
+    place.wait_for()
+    # What PyTorch gave is printed below the lab.
+    printed = lab.cell("playing").locator(".jp-OutputArea-output", has_text="[0.")
+    expected = json.loads(printed.last.inner_text())
+    place.locator("[data-part=step]").click()  # ten epochs
+    slider, losses = place.locator("[data-part=time]"), []
+    for epoch in range(10):
+        slider.evaluate(
+            "(slider, epoch) => { slider.value = epoch;"
+            " slider.dispatchEvent(new Event('input', {bubbles: true})); }",
+            epoch,
+        )
+        losses.append(float(place.locator("[data-part=loss]").inner_text()))
+    assert losses == expected
