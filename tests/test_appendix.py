@@ -9,11 +9,12 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
+import torch
 from bs4 import BeautifulSoup
 from PIL import Image
 
 from helpers import doctor
-from tools.notebooks import ROOT, chapters, read, slugs
+from tools.notebooks import ROOT, anchors, chapters, read, slugs, tags
 
 APPENDIX = ROOT / "appendix"
 CHAPTERS = chapters()
@@ -183,6 +184,52 @@ def test_search_finds_messages_of_other_machines(search, pasted, anchor):
     assert anchor in hit
 
 
+# --- silent faults -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def silent():
+    """Return the silent faults as {anchor: cells}, the heading's own cell first."""
+    notebook = read(APPENDIX / "silent_faults.ipynb")
+    found, group = {}, []
+    for cell, named in zip(notebook.cells, anchors(notebook), strict=True):
+        if named:
+            group = []
+            found |= {anchor: group for level, _, anchor in named if level == 3}
+        group.append(cell)
+    return found
+
+
+def test_silent_faults_are_complete(silent):
+    assert len(silent) >= 15
+    for anchor, (_, run, prose, found, proof) in silent.items():
+        assert run.cell_type == found.cell_type == proof.cell_type == "code", anchor
+        assert run.outputs, f"{anchor} shows nothing"
+        assert not any(o.output_type == "error" for o in run.outputs), anchor
+        assert "**The test" in prose.source, anchor
+        assert teaches(prose.source), anchor
+        assert "assert " in found.source, f"{anchor} has no test to take away"
+        assert "proof" not in tags(found), anchor
+        assert "proof" in tags(proof), anchor
+
+
+def test_each_silent_fault_is_on_the_way_of_checks(silent):
+    (way,) = [c for c in read(APPENDIX / "silent_faults.ipynb").cells if c.id == "order"]
+    assert silent.keys() <= {*re.findall(r"\]\(#([^)]+)\)", way.source)}
+
+
+def test_the_way_of_checks_is_the_drawn_one():
+    drawing = (ROOT / "figures" / "does_not_learn.svg").read_text("utf-8")
+    (way,) = [c for c in read(APPENDIX / "silent_faults.ipynb").cells if c.id == "order"]
+    steps = re.findall(r"^(\d+)\. \*(.+)\.\*$", way.source, re.M)
+    drawn = re.findall(r'>(\d+)</text>\s*<text[^>]*>([^<]+)<', drawing)
+    assert [int(number) for number, _ in drawn] == list(range(1, len(steps) + 1))
+    assert [number for number, _ in drawn] == [number for number, _ in steps]
+    for (_, words), (_, step) in zip(drawn, steps, strict=True):
+        first = words.split()[-1].rstrip(",")
+        assert {*words.lower().split()} & {*step.lower().replace(",", "").split()}, first
+
+
 # --- glossary ------------------------------------------------------------------------
 
 
@@ -301,6 +348,19 @@ def cheat_sheet():
     return "\n".join(re.findall(r"^```python\n(.*?)^```", text, re.M | re.S))
 
 
+def run(statement, line, names):
+    """Run one statement; compare it with what a comment after an arrow says."""
+    if not isinstance(statement, ast.Expr):
+        exec(compile(ast.Module([statement], []), line, "exec"), names)
+        return
+    value = eval(compile(ast.Expression(statement.value), line, "eval"), names)
+    _, _, says = line.partition("# → ")
+    if says:
+        if isinstance(value, torch.Tensor):
+            value = tuple(value.shape) if says.startswith("(") else value.tolist()
+        assert str(value) == says
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_each_line_of_the_cheat_sheet_runs(tmp_path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")
@@ -312,22 +372,36 @@ def test_each_line_of_the_cheat_sheet_runs(tmp_path, monkeypatch):
             pixels = noise.integers(0, 256, (32, 32, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / f"{number}.png")
     names = {"path": tmp_path / "pictures", "__name__": "cheat_sheet"}
+    lines = cheat_sheet().splitlines()
+    statements = ast.parse(cheat_sheet()).body
+    # The comment on a line of several statements is about the last one.
+    last = {statement.end_lineno: statement for statement in statements}
     with contextlib.chdir(tmp_path):
-        for statement in ast.parse(cheat_sheet()).body:
-            line = ast.unparse(statement)
+        for statement in statements:
+            line = lines[statement.end_lineno - 1]
+            if last[statement.end_lineno] is not statement:
+                line = line.partition("#")[0]
             try:
-                exec(compile(ast.Module([statement], []), line, "exec"), names)
+                run(statement, line, names)
             except Exception as error:
                 pytest.fail(f"{line}\n{type(error).__name__}: {error}")
     assert names["model"] is not None
     assert (tmp_path / "model.pkl").exists()
 
 
-def test_cheat_sheet_prints_on_two_pages(page, serve, site):
-    assert max(map(len, cheat_sheet().splitlines())) <= 66
+def test_arrow_of_the_cheat_sheet_is_compared():
+    assert cheat_sheet().count("# → ") >= 30
+    for line in ("len('four')  # → 5", "torch.ones(2, 3)  # → (3, 2)"):
+        with pytest.raises(AssertionError):
+            run(ast.parse(line).body[0], line, {"torch": torch})
+
+
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+def test_cheat_sheet_prints_on_two_pages(page, serve, site, paper):
+    assert max(map(len, cheat_sheet().splitlines())) <= 60
     page.goto(f"{serve(site)}/appendix/cheat_sheet.html")
-    pdf = page.pdf(format="A4")
-    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 2
+    pdf = page.pdf(format=paper)
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 2
 
 
 # --- troubleshooting -----------------------------------------------------------------
