@@ -239,13 +239,17 @@ def test_the_way_of_checks_is_the_drawn_one():
 
 
 def glossary():
-    """Return {term: (Chinese, definition, link)} in the order of the page."""
+    """Return {term: (Chinese, definition, more, link)} in the order of the page.
+
+    `more` is a list of sentences: examples, and other names in italics.
+    """
     text = (APPENDIX / "glossary.md").read_text("utf-8")
-    # Other names of the term stand between definition and link.
-    also = r"(?:  [^\n\[]*\*.+\*.*\.\n)?"
-    rows = re.findall(rf"^(\S.*)\n: (.+)\n  (.+)\n{also}  (.+)\n", text, re.M)
+    rows = re.findall(r"^(\S.*)\n: (.+)\n((?:  .+\n)+)", text, re.M)
     assert len(rows) == len(re.findall(r"^: ", text, re.M))
-    found = {term: parts for term, *parts in rows}
+    found = {}
+    for term, chinese, rest in rows:
+        definition, *more, link = map(str.strip, rest.splitlines())
+        found[term] = chinese, definition, more, link
     assert len(found) == len(rows)
     return found
 
@@ -257,13 +261,24 @@ def plain(term):
 def test_glossary_entries_have_all_four_parts():
     found = glossary()
     assert len(found) >= 180
-    for term, (chinese, definition, link) in found.items():
+    for term, (chinese, definition, more, link) in found.items():
         # A name that Chinese texts write in Latin letters stands beside a word.
         assert re.search(r"[\u4e00-\u9fff]", chinese), term
-        assert definition.endswith("."), term
-        assert definition.count(". ") == 0, f"{term}: more than one sentence"
         assert plain(term) != plain(definition), term
+        for sentence in [definition, *more]:
+            assert sentence.endswith("."), f"{term}: {sentence}"
         assert teaches(link), f"{term}: {link}"
+
+
+def test_glossary_definitions_can_be_read_at_a_glance():
+    """A link to a term shows them, without the term: short, and the first alone."""
+    for term, (_, definition, more, _) in glossary().items():
+        words = re.sub(r"\$[^$]+\$", "x", definition).split()
+        assert len(words) <= 25, f"{term}: {len(words)} words"
+        assert definition.count(". ") == 0, f"{term}: more than one sentence"
+        assert definition[0].isupper(), term
+        assert not re.match(r"(It|They|This|That|These|He|She)\b", definition), term
+        assert len(" ".join([definition, *more]).split()) <= 60, term
 
 
 def test_glossary_is_sorted_under_its_letters():
