@@ -1,5 +1,5 @@
 // With compute/convolution.js.
-// Chapter 9: what every layer of TinyVGG makes of an image, at moments of its training.
+// Chapter 9: what each layer of TinyVGG makes of an image.
 labs.show ??= {};
 labs.show.network = (root, data) => {
   const {readState, tinyVgg, push, active, madeFrom} = labs.compute.network;
@@ -14,7 +14,7 @@ labs.show.network = (root, data) => {
     Float64Array.from(data.images.subarray(784 * i, 784 * (i + 1)), (value) => value / 255);
   const largest = (numbers) => Math.max(0, ...numbers);
   const strongest = (weights) => largest(weights.map(Math.abs));
-  const scale = strongest(nets.at(-1)["block_1.0"].weight); // at all moments
+  const scale = strongest(nets.at(-1)["block_1.0"].weight);
 
   let index; // of the test image, or -1
   let base, moved, image; // pixels, how far they're pushed, and the result
@@ -28,7 +28,7 @@ labs.show.network = (root, data) => {
   const place = (cell) => [cell % 6, Math.floor(cell / 6)]; // stage and number
 
   const percent = (share) => `${(100 * share).toFixed(1)}\u00a0%`;
-  const signed = (value, digits) => value.toFixed(digits).replace("-", "\u2212");
+  const signed = (text) => text.replace("-", "\u2212");
 
   const paintImage = (canvas, pixels) => paint(canvas, 28, 28, (at) => grey(pixels[at]));
   const paintKernel = (canvas, weights, most) =>
@@ -91,7 +91,6 @@ labs.show.network = (root, data) => {
     });
 
     part("from").replaceChildren();
-    part("from").classList.toggle("is-one", from.length === 1);
     const most = largest(own.map(strongest));
     from.forEach((before, i) => {
       const pair = add(part("from"), "span");
@@ -102,7 +101,7 @@ labs.show.network = (root, data) => {
         for (const weight of own[i]) {
           const [r, g, b, alpha] = diverge(weight / scale);
           const style = `background: rgba(${[r, g, b, alpha / 255]})`;
-          add(grid, "span", {textContent: signed(weight, 2), style});
+          add(grid, "span", {textContent: signed(weight.toFixed(2)), style});
         }
       } else {
         paintMap(source, stage - 1, before);
@@ -114,12 +113,11 @@ labs.show.network = (root, data) => {
     const {first, conv, pool} = part("how").dataset;
     part("made").textContent = `${cells[shown].ariaLabel}.`;
     part("how").textContent = part("from").ariaLabel =
-      fill(isFirst ? first : most ? conv : pool, {bias: bias && signed(bias, 3)});
+      fill(isFirst ? first : most ? conv : pool, {bias: bias && signed(short(bias, 2))});
     say("numbers", {most: short(largest(map), 3), percent: percent(active(map))});
     part("large").ariaLabel = `${part("made").textContent} ${part("numbers").textContent}`;
   }
 
-  // ---- what a reader can do
   const tell = () => announce(`${part("answer").textContent}, ${part("truth").textContent}`);
   function stay() {
     look();
