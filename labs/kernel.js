@@ -37,7 +37,7 @@ labs.show.kernel = (root, data) => {
     weight.ariaLabel = fill(part("products").dataset.weight,
       {row: Math.floor(i / 3) + 1, column: (i % 3) + 1});
     weight.addEventListener("input", () => {
-      if (!Number.isFinite(weight.valueAsNumber)) return;
+      if (!weight.validity.valid) return;
       weights[i] = weight.valueAsNumber;
       const kernel = root.querySelector("[name$='-kernel']:checked");
       if (kernel) kernel.checked = false;
@@ -125,7 +125,7 @@ labs.show.kernel = (root, data) => {
         const [red, green, , alpha] = toColour(values[i]);
         pen.fillStyle = alpha < 128 ? colour(root, "--lab-ink")
           : red + green > 250 ? "#000" : "#fff";
-        pen.fillText(number(hundredths(values[i])), x, y);
+        pen.fillText(number(hundredths(values[i])), x, y, 0.9 * cell);
       }
     }
   }

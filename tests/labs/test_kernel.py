@@ -354,6 +354,21 @@ def test_typing_a_weight_takes_effect_at_once(lab):
     check_window(page)
 
 
+@pytest.mark.parametrize("weight", ["1e9", "-100", "99999"])
+def test_a_weight_that_does_not_fit_is_marked_and_not_taken(lab, weight):
+    page = lab("kernel")
+    before = total(page)
+    field = page.locator(".kernel-sum input").nth(4)
+    field.fill(weight)
+    assert total(page) == before
+    assert field.evaluate("field => field.matches(':invalid')")
+    check = "it => it.scrollWidth <= it.clientWidth"
+    for largest in ("-98.99", "99"):
+        field.fill(largest)
+        assert page.locator(".kernel-sum td").evaluate_all(f"all => all.every({check})")
+        check_window(page)
+
+
 def test_random_draws_again_at_each_press(lab):
     page = lab("kernel")
     drawn = set()
@@ -437,8 +452,14 @@ def test_task_sizes(lab):
     for padding in (0, 1):
         choose(page, padding=padding)
         assert output(page).shape != (28, 28)
-    choose(page, dilation=1, padding=1, stride=2)
-    assert output(page).shape == (14, 14)
+    halved = []
+    for settings in SETTINGS:
+        choose(page, **settings)
+        if output(page).shape == (14, 14):
+            halved.append(settings)
+    assert halved == [
+        {"stride": 2, "padding": same, "dilation": same} for same in (1, 2)
+    ]
 
 
 def test_task_nothing_fits(lab):

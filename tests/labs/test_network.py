@@ -439,6 +439,35 @@ def test_a_map_shows_what_made_it(lab, known):
     assert f"{float(bias):.2g}".replace("-", "\u2212") in part(page, "how").inner_text()
 
 
+# How far apart two words in a row have to be, in pixels
+AIR = 2
+BOXES = """(words) => words.filter((word) => word.checkVisibility()).map((word) => {
+  const range = document.createRange();
+  range.selectNodeContents(word);
+  const {left, right, top} = range.getBoundingClientRect();
+  return {left, right, top};
+})"""
+
+
+@pytest.mark.parametrize("width", [320, 688, 1280])
+def test_no_word_runs_into_the_next(lab, width):
+    """At 688 pixels the lab is as wide as in the site on a screen of 1280."""
+    page = lab("network", width)
+    right = page.locator(".network").evaluate("it => it.getBoundingClientRect().right")
+    for row in (
+        ".network-maps > .network-head:nth-child(-n+8)",
+        "[data-part=moments] > span",
+        *(f".network-answers li:nth-child({k}) > span" for k in range(1, 11)),
+    ):
+        boxes = page.locator(row).evaluate_all(BOXES)
+        assert len(boxes) > 1
+        for one, other in pairwise(boxes):
+            assert one["right"] + AIR <= other["left"], row
+        assert boxes[-1]["right"] <= right + 1
+    bars = page.locator(".network-answers li > i").all()
+    assert min(bar.bounding_box()["width"] for bar in bars) >= 100
+
+
 def test_keys_walk_through_the_maps(lab):
     page = lab("network")
     page.locator("input[name$=-map]:checked").focus()
@@ -512,19 +541,28 @@ def test_task_push_a_dress(answers, known):
 def test_task_erase_and_draw(answers, known):
     pullover = known["images"][START].clone()
     pullover[10:, :8] = pullover[10:, 20:] = 0
+    shoulders = pullover.clone()
+    shoulders[3:, :10] = shoulders[3:, 18:] = 0
     empty = torch.zeros(28, 28)
     square = torch.zeros(28, 28)
     square[12:24, 4:24] = 0.9
-    found = answers(known["last"], torch.stack([pullover, empty, square]))
+    found = answers(known["last"], torch.stack([pullover, empty, square, shoulders]))
     says = [known["classes"][k] for k in found.argmax(1)]
-    assert says == ["T-shirt/top", "Sandal", "Bag"]
+    assert says == ["T-shirt/top", "Sandal", "Bag", "Dress"]
     assert found[1].max() == pytest.approx(97 / 100, abs=0.005)
     assert found[2].max() == pytest.approx(99 / 100, abs=0.005)
 
 
-def test_the_map_moves_along_with_the_image(tiny, known):
-    """A convolution treats every place alike, away from the border."""
+@pytest.mark.parametrize(("stage", "apart"), [(0, 1), (1, 1), (2, 2), (4, 2), (5, 4)])
+def test_the_maps_move_along_with_the_image(tiny, known, stage, apart):
+    """Before a pooling pixel by pixel, then by every second, then by every fourth."""
     dress = known["images"][6]
-    images = torch.stack([dress, push(dress, 0, 2)])
-    maps = in_page(tiny, known["last"], images)[0][1].reshape(2, 10, 28, 28)
-    torch.testing.assert_close(maps[0, :, :, 4:22], maps[1, :, :, 6:24])
+    images = torch.stack([push(dress, 0, pixels) for pixels in range(5)])
+    maps = in_page(tiny, known["last"], images)[0][stage]
+    side = int((maps.shape[1] / 10) ** 0.5)
+    maps = maps.reshape(5, 10, side, side)
+    inside = slice(3 * side // 7, 5 * side // 7)  # what the border cannot reach
+    for pixels in range(1, 5):
+        moved = push(maps[:1], 0, pixels // apart)[..., :side, :side]
+        gap = (moved[0] - maps[pixels])[..., inside].abs().max()
+        assert (gap < 1e-5) == (pixels % apart == 0), pixels
