@@ -4,7 +4,11 @@ labs.show.descent = (root, data) => {
   const {mse, follow, runsAway, valley} = labs.compute.descent;
   const {parts, runner, colour, pencil, chart, fill, short} = labs.page;
   const STEPS = 200;
-  const FLOOR = 1e-10; // of the chart
+  const [FLOOR, TOP] = [1e-10, 100]; // of the chart
+  // The learning rates of the slider: even steps would leave few close to a limit.
+  const RATES = [0.001, 0.01, 0.1].flatMap((by) =>
+    [1, 1.2, 1.5, 1.6, 1.7, 1.8, 2, 2.5, 3, 4, 5, 6, 7, 8, 9].map((rung) =>
+      Number((rung * by).toPrecision(2)))).concat(1);
   const RULES = Object.keys(data.settings);
   const [x, y] = [Array.from(data.x), Array.from(data.y)];
   const {lowest, angle, ellipse} = valley(x, y);
@@ -12,6 +16,7 @@ labs.show.descent = (root, data) => {
   const {part, chosen, announce} = parts(root, () => draw());
   let settings, start, paths;
   let step = 100;
+  let fresh = true; // until the first descent, which begins at the start
 
   const number = (value, digits = 3) => {
     const size = Math.abs(value);
@@ -24,6 +29,7 @@ labs.show.descent = (root, data) => {
   const bracket = (value) => (value < 0 ? `(${exact(value)})` : exact(value));
   const phrase = (name, which, values) => fill(part(name).dataset[which], values);
   const offset = (at) => at.map((value, i) => value - lowest[i]);
+  const rungOf = (rate) => RATES.findLastIndex((rung) => rung <= rate);
   const key = (rule) => rule.toLowerCase();
   const inFront = (rule) => [...RULES.filter((other) => other !== rule), rule];
   const isCells = (rule) =>
@@ -56,6 +62,7 @@ labs.show.descent = (root, data) => {
 
   function go(to) {
     step = Math.min(to, STEPS);
+    fresh = false;
     draw();
   }
 
@@ -165,29 +172,32 @@ labs.show.descent = (root, data) => {
 
   // ---- the losses, with those of the cell as rings
   function drawLosses(rule) {
-    const losses = paths[rule].map(({loss}) => (loss < 1e20 ? loss : 0));
-    const top = Math.max(10, 10 ** Math.ceil(Math.log10(Math.max(...losses))));
-    const every = top > 1e6 ? 6 : 2;
-    const ticks = [];
-    for (let power = every === 6 ? -6 : -10; 10 ** power <= top; power += every)
-      ticks.push([10 ** power, power ? `10<tspan dy="-4" font-size="8">${number(power)}</tspan>` : "1"]);
-    const points = (one) =>
-      paths[one].slice(0, step + 1).map(({loss}, at) => [at, Math.max(loss, FLOOR)]);
+    const ticks = [-10, -8, -6, -4, -2, 0, 2].map((power) =>
+      [10 ** power, power ? `10<tspan dy="-4" font-size="8">${number(power)}</tspan>` : "1"]);
+    // A loss that leaves the chart for good ends in an arrow.
+    const leaves = (one) => 1 + paths[one].slice(0, step + 1).findLastIndex(({loss}) => loss <= TOP);
+    const points = (one) => paths[one].slice(0, leaves(one))
+      .map(({loss}, at) => [at, Math.max(loss, FLOOR)]);
+    const line = (one) => {
+      const at = leaves(one);
+      const off = [[at, TOP], [at - 4, TOP / 8], [at, TOP], [at + 4, TOP / 8]];
+      return at > step ? points(one) : [...points(one), ...off];
+    };
     const rings = data.rings[rule].map((values, i) => [10 * i, values]);
     const same = isCells(rule);
     part("losses").setAttribute("class", `is-${key(rule)}`);
     chart(part("losses"), {
       series: [
         ...inFront(rule).map((one) =>
-          ({kind: `is-${key(one)}${one === rule ? " is-bold" : ""}`, points: points(one)})),
+          ({kind: `is-${key(one)}${one === rule ? " is-bold" : ""}`, points: line(one)})),
         {kind: "dots", points: same ? rings.map(([at, is]) => [at, mse(is, x, y).loss]) : []},
-        {kind: "here", points: points(rule).slice(-1)},
+        {kind: "here", points: points(rule).slice(step)},
       ],
-      xMax: STEPS, yMin: FLOOR, yMax: top, log: true, ticks, xLabel: part("losses").dataset.x,
+      xMax: STEPS, yMin: FLOOR, yMax: TOP, log: true, ticks, xLabel: part("losses").dataset.x,
     });
     const by = Math.max(...rings.flatMap(([at, is]) =>
       paths[rule][at].at.map((value, i) => Math.abs(value - is[i]))));
-    part("same").textContent = phrase("same", same ? "yes" : "no", {by: number(by, 1)});
+    part("same").textContent = phrase("same", same ? (by ? "near" : "equal") : "other", {by: number(by, 1)});
     part("cell").disabled = RULES.every(isCells);
   }
 
@@ -229,7 +239,7 @@ labs.show.descent = (root, data) => {
     });
 
     for (const [name, value, is] of [
-      ["lr", Math.log10(lr), lr], ["momentum", momentum, momentum],
+      ["lr", rungOf(lr), lr], ["momentum", momentum, momentum],
       ["w", start[0], startW], ["b", start[1], startB], ["time", step, step],
     ]) {
       part(name).value = value;
@@ -242,7 +252,7 @@ labs.show.descent = (root, data) => {
   // ---- what a reader can do
   const onClick = (name, act) => part(name).addEventListener("click", act);
   onClick("run", () => {
-    if (step === STEPS) step = 0;
+    if (fresh || step === STEPS) step = 0;
     run.toggle();
   });
   onClick("one", () => halt(() => go(step + 1)));
@@ -251,13 +261,13 @@ labs.show.descent = (root, data) => {
   root.addEventListener("input", ({target}) => {
     const value = Number(target.value);
     const act = {
-      lr: () => (settings[chosen("rule")].lr = Number((10 ** value).toPrecision(2))),
+      lr: () => (settings[chosen("rule")].lr = RATES[value]),
       momentum: () => (settings.momentum.momentum = value),
       w: () => (start = [value, start[1]]),
       b: () => (start = [start[0], value]),
       time() {
         run.stop();
-        step = value;
+        go(value);
       },
     }[target.dataset.part];
     act?.();
@@ -299,5 +309,6 @@ labs.show.descent = (root, data) => {
   });
 
   part("time").max = STEPS;
+  part("lr").max = RATES.length - 1;
   reset();
 };

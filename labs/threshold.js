@@ -6,13 +6,12 @@ labs.show.threshold = (root, data) => {
   const {part, say, chosen} = parts(root, () => draw());
   const SHARES = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5];
   const TICKS = [0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999];
-  const PEOPLE = 10000;
+  const PEOPLE = 100000;
   const STEPS = 400;
   const END = 8; // half a slider's thumb, so that the line stands above it
   const {truth} = data;
   const ill = truth.reduce((sum, label) => sum + label, 0);
   const own = ill / truth.length;
-  const count = (value) => Math.round(value).toLocaleString();
   const three = (value) => value.toFixed(3);
   const percent = (share) => `${short(100 * share, 3)} %`;
   let threshold = 0.5;
@@ -60,6 +59,7 @@ labs.show.threshold = (root, data) => {
     const cut = Math.fround(threshold);
     const seen = [...scores.keys()].filter((i) => logit(scores[i]) > ends.low);
     seen.sort((a, b) => scores[a] - scores[b]);
+    const more = scores.length - seen.length;
 
     // Each dot at its score, in the first row where there is room for it.
     function stack(pitch) {
@@ -73,7 +73,7 @@ labs.show.threshold = (root, data) => {
       });
       return {pitch, dots, tall: rows.map((lasts) => lasts.length)};
     }
-    const room = height - top - bottom - scale - 14;
+    const room = height - top - bottom - scale - (more ? 30 : 14); // for words
     let piles = stack(11);
     while (piles.pitch > 2 && (piles.tall[0] + piles.tall[1] + 1) * piles.pitch > room)
       piles = stack(piles.pitch - 0.25);
@@ -112,13 +112,17 @@ labs.show.threshold = (root, data) => {
     }
 
     const {dataset} = canvas;
-    const more = scores.length - seen.length;
     pen.textAlign = "left";
     pen.font = pen.font.replace("12px", "600 13px");
     pen.fillStyle = hues[0];
-    pen.fillText(fill(more ? dataset.left : dataset.healthy, {more}), 2, top + 4);
+    pen.fillText(dataset.healthy, 2, top + 4);
     pen.fillStyle = hues[1];
     pen.fillText(dataset.ill, 2, height - bottom - scale - 9);
+    if (more) {
+      pen.font = pen.font.replace("600 13px", "12px");
+      pen.fillStyle = hues[0];
+      pen.fillText(fill(dataset.left, {more}), 2, top + 20);
+    }
 
     // The line, its grip, and what it makes of the points.
     pen.fillStyle = accent;
@@ -133,15 +137,13 @@ labs.show.threshold = (root, data) => {
     pen.textAlign = "center";
     pen.fillText(words, grip, 11);
     pen.fillStyle = ink;
-    const fits = (text, space) => pen.measureText(text).width + 10 < space;
-    if (fits(dataset.yes, width - grip - half)) {
-      pen.textAlign = "left";
-      pen.fillText(dataset.yes, grip + half + 8, 11);
-    }
-    if (fits(dataset.no, grip - half)) {
-      pen.textAlign = "right";
-      pen.fillText(dataset.no, grip - half - 8, 11);
-    }
+    const aside = (side, space, ...texts) => {
+      const text = texts.find((words) => pen.measureText(words).width + 10 < space) ?? "";
+      pen.textAlign = side < 0 ? "right" : "left";
+      pen.fillText(text, grip + side * (half + 8), 11);
+    };
+    aside(1, width - grip - half, dataset.yes, dataset.ill);
+    aside(-1, grip - half, dataset.no, dataset.healthy);
   }
 
   // ---- everything else
@@ -150,23 +152,25 @@ labs.show.threshold = (root, data) => {
     const share = SHARES[part("share").value];
     const same = Math.abs(share - own) < 1e-9;
     const weight = same ? 1 : lab.weightFor(share, truth);
-    const found = lab.counts(scores, truth, threshold, weight);
+    let found = lab.counts(scores, truth, threshold);
+    if (!same) found = lab.people(found, share, PEOPLE);
+    const {tp, fp, fn, tn} = found;
     const metrics = lab.metrics(found);
     const rows = lab.steps(scores, truth, weight);
     drawPoints(scores);
 
-    const all = found.tp + found.fn + found.tn + found.fp;
-    const scale = same ? 1 : PEOPLE / all;
-    const values = {threshold, share: percent(share), all: count(scale * all)};
-    for (const name of ["tn", "fp", "fn", "tp"])
-      part(name).textContent = values[name] = count(scale * found[name]);
-    values.called = count(scale * (found.tp + found.fp));
-    values.ill = count(scale * ill);
-    values.right = count(scale * (found.tp + found.tn));
+    const values = {threshold, share: percent(share)};
+    const sums = {called: tp + fp, ill: tp + fn, right: tp + tn, all: tp + fp + fn + tn};
+    for (const [name, value] of Object.entries({...found, ...sums}))
+      values[name] = value.toLocaleString();
+    for (const name in found) part(name).textContent = values[name];
     for (const [name, value] of Object.entries(metrics)) {
-      part(name).textContent = values[name] = three(value);
+      // 0 of 0 isn't 0.
+      const none = name === "precision" && !sums.called;
+      part(name).textContent = values[name] = none ? "–" : three(value);
       part(`${name}-bar`).style.setProperty("--share", `${100 * value}% 100%`);
-      say(`${name}-how`, values);
+      const how = part(`${name}-how`);
+      how.textContent = fill(none ? how.dataset.none : how.dataset.say, values);
     }
     part("whom").textContent = fill(part("whom").dataset[same ? "own" : "other"], values);
     part("threshold-is").textContent = threshold;
@@ -177,7 +181,7 @@ labs.show.threshold = (root, data) => {
 
     // Rings where the chapter's table stands: threshold, called, found, precision, recall.
     const table = same && chosen("model") === "relu" ? data.table : [];
-    const rate = found.fp / (found.fp + found.tn);
+    const rate = fp / (fp + tn);
     const frame = {xMax: 1, yMin: 0, yMax: 1, ticks: [[0, "0"], [0.5, "0.5"], [1, "1"]]};
     chart(part("roc"), {
       ...frame, xLabel: part("roc").dataset.x,
@@ -196,7 +200,7 @@ labs.show.threshold = (root, data) => {
         {kind: "line", points: curve.slice(1).flatMap(([x, y], i) => [[curve[i][0], y], [x, y]])},
         {kind: "dots", points: table.map(([, , , precision, recall]) => [recall, precision])},
         // Without alarms precision is 0/0, and no place on the curve.
-        {kind: "here", points: found.tp + found.fp ? [[metrics.recall, metrics.precision]] : []},
+        {kind: "here", points: sums.called ? [[metrics.recall, metrics.precision]] : []},
       ],
     });
     say("auroc", {area: three(lab.auroc(rows))});

@@ -24,6 +24,15 @@ labs.compute.threshold = (() => {
     f1: over(2 * tp, 2 * tp + fp + fn),
   });
 
+  // The same shares among so many people, in whole numbers that add up.
+  function people(found, share, all) {
+    const ill = Math.round(share * all);
+    const part = (count, other, whole) => Math.round(whole * over(count, count + other));
+    const tp = part(found.tp, found.fn, ill);
+    const fp = part(found.fp, found.tn, all - ill);
+    return {tp, fp, fn: ill - tp, tn: all - ill - fp};
+  }
+
   // What a negative weighs if that share of all is to be positive.
   function weightFor(share, truth) {
     const positives = truth.reduce((sum, label) => sum + label, 0);
@@ -90,7 +99,7 @@ labs.compute.threshold = (() => {
     best(rows, ({precision, recall}) => (recall >= least ? precision : 0));
 
   return {
-    counts, metrics, weightFor, steps, roc, precisionRecall, auroc, averagePrecision,
+    counts, metrics, people, weightFor, steps, roc, precisionRecall, auroc, averagePrecision,
     bestF1, bestPrecision,
   };
 })();

@@ -320,6 +320,21 @@ def test_the_landing_page_opens_with_a_lab(page, site, serve):
     assert not problems
 
 
+def test_nothing_covers_a_lab_in_use(new_context, site, serve):
+    page = new_context(viewport={"width": 360, "height": 700}).new_page()
+    page.goto(f"{serve(site)}/index.html")
+    page.wait_for_selector(".lab[data-open]")
+    for to in (900, 700):  # upwards: the theme offers the way to the top
+        page.evaluate("(to) => scrollTo({top: to, behavior: 'instant'})", to)
+        page.wait_for_timeout(300)
+    up = page.locator("#pst-back-to-top")
+    up.wait_for(state="visible")
+    page.evaluate("document.querySelector('.lab input').focus({preventScroll: true})")
+    up.wait_for(state="hidden")
+    page.evaluate("document.activeElement.blur()")
+    up.wait_for(state="visible")
+
+
 @pytest.mark.parametrize("width", [320, 412, 640, 1280])
 def test_the_place_of_the_first_lab_is_kept(width, new_context, site, serve):
     page = new_context(viewport={"width": width, "height": 900}).new_page()

@@ -302,6 +302,45 @@ def test_a_share_of_positives_is_what_weights_make_of_it(compute, stored, share)
     assert (shown["tp"] + shown["fn"]) / everyone == pytest.approx(share)
 
 
+SHARES = [0.001, 0.002, 0.005, 0.01, 0.02, 0.1, 0.2, 0.5]
+
+
+def check_people(page, data):
+    """Whole people add up, and are as many as their shares say."""
+    for share in SHARES:
+        for found in play(page, data, 0.0, 0.1, 0.5, 0.7, 1.0, share=share)["at"]:
+            names = ("tp", "fp", "fn", "tn")
+            whole = page.evaluate(
+                "([found, share]) => labs.compute.threshold.people(found, share, 1e5)",
+                [found, share],
+            )
+            all_ = sum(found[name] for name in names)
+            close(
+                [whole[n] for n in names], [found[n] / all_ * 1e5 for n in names], 0.5
+            )
+            assert all(isinstance(whole[name], int) for name in names)
+            assert sum(whole.values()) == 100_000
+            assert whole["tp"] + whole["fn"] == round(share * 100_000)
+
+
+def test_whole_people_add_up(compute, stored):
+    check_people(compute("threshold"), stored("threshold"))
+
+
+@pytest.mark.parametrize(
+    "slip",
+    [
+        ("Math.round(whole * over", "Math.floor(whole * over"),
+        ("fn: ill - tp, tn", "fn: ill - fp, tn"),
+        ("part(found.fp, found.tn, all - ill)", "part(found.fp, found.tn, all)"),
+        ("part(found.tp, found.fn, ill)", "Math.round(found.tp)"),
+    ],
+)
+def test_people_who_do_not_add_up_are_seen(slip, compute, stored):
+    with pytest.raises(AssertionError):
+        check_people(compute("threshold", replace=slip), stored("threshold"))
+
+
 # ---- what the prose says
 
 
@@ -386,17 +425,18 @@ def test_buttons_and_keys_move_the_line(lab):
     page.get_by_role("button", name="Recall at least 0.95").click()
     assert page.inner_text("[data-part=threshold-is]") == "0.3"
     assert shown(page)["recall"] == "0.950"
-    assert "19 of them are" in page.text_content("[data-part=told]")
+    assert "19 of them rightly; 1 ill ones" in page.text_content("[data-part=told]")
     slider = page.get_by_role("slider", name="Threshold")
     slider.press("Home")
     assert shown(page)["fp"] == "380"
     slider.press("End")
     values = shown(page)
-    assert (values["precision"], values["recall"], values["tn"]) == (
-        "0.000",
+    assert [values[name] for name in ("precision", "recall", "tn")] == [
+        "\N{EN DASH}",
         "0.000",
         "380",
-    )
+    ]
+    assert page.inner_text("[data-part=precision-how]") == "nobody is called ill"
     assert page.locator("[data-part=pr] .here").count() == 0
     # Each key goes one step on, whatever rounding makes of the threshold.
     for step in range(399, 330, -1):
@@ -419,6 +459,29 @@ def test_dragging_moves_the_line(lab):
     assert shown(page)["fn"] == "0"
 
 
+def test_the_cells_add_up_to_what_is_said(lab):
+    page = lab("threshold")
+    for share in range(9):
+        page.get_by_role("slider", name="Share of ill people").fill(str(share))
+        for step in (0, 120, 200, 260, 330):
+            page.get_by_role("slider", name="Threshold").fill(str(step))
+            values = {n: float(t.replace(",", "")) for n, t in shown(page).items()}
+            tp, fp, fn, tn = (values[name] for name in ("tp", "fp", "fn", "tn"))
+            how = {
+                name: [
+                    int(word.replace(",", ""))
+                    for word in page.inner_text(f"[data-part={name}-how]").split()
+                    if word[0].isdigit()
+                ]
+                for name in ("precision", "recall", "accuracy")
+            }
+            assert how["precision"] == [tp, tp + fp]
+            assert how["recall"] == [tp, tp + fn]
+            assert how["accuracy"] == [tp + tn, tp + fp + fn + tn]
+            for name, (part, whole) in how.items():
+                assert values[name] == pytest.approx(part / whole, abs=0.000501)
+
+
 def test_share_and_model_change_what_is_shown(lab):
     page = lab("threshold")
     area = page.inner_text("[data-part=auroc]")
@@ -426,7 +489,7 @@ def test_share_and_model_change_what_is_shown(lab):
     values = shown(page)
     assert values["precision"] == "0.245"
     assert values["recall"] == "0.850"
-    assert "10,000 people, 0.5 %" in page.inner_text("[data-part=whom]")
+    assert "100,000 people, 0.5 %" in page.inner_text("[data-part=whom]")
     assert page.inner_text("[data-part=auroc]") == area
     assert not page.locator("[data-part=same]").is_visible()
     page.get_by_role("radio", name="with straight edges").check()
