@@ -1,8 +1,9 @@
 """Tables of the appendix that are written while the book is built.
 
-``{source-map} S2`` says where each unit of a part of the sources is taught, from the
-``covers`` metadata of the chapters. ``{status} time`` and its relatives show what the
-last run measured, from the file that ``make status`` writes.
+``{source-map} 2`` says what the sections of chapter 2 teach of the documents behind the
+course, from the ``covers`` metadata of its cells, and ``{source-map} documents`` which
+chapters each document went into. ``{status} time`` and its relatives show what the last
+run measured, from the file that ``make status`` writes.
 """
 
 import csv
@@ -24,6 +25,21 @@ UNITS = "appendix/source_units.csv"
 STATUS = "appendix/status.json"
 VERSIONS = "appendix/versions.csv"
 REAL = "appendix/real.csv"
+# What the parts of the sources are, by the start of their units' names.
+DOCUMENTS = {
+    "S0": "An introduction to fastai in two parts, part one",
+    "S1": "The same introduction, part two",
+    "S2": "A short tour of PyTorch",
+    "S3": "A chapter of a book, on fastai and Lightning",
+    "S4-1-1": "Long notes on PyTorch: where to run notebooks",
+    "S4-1-2": "Long notes on PyTorch: tensors",
+    "S4-1-3": "Long notes on PyTorch: the workflow, on a straight line",
+    "S4-1-4": "Long notes on PyTorch: classification",
+    "S4-1-5": "Long notes on PyTorch: computer vision",
+    "S4-1-6": "Long notes on PyTorch: your own data sets",
+}
+# Headings that share a cell with a summary and aren't what the cell is about.
+TAIL = {"Key terms", "What comes next"}
 
 read = cache(notebooks.read)
 
@@ -33,8 +49,8 @@ def title(path):
     return notebooks.headings(read(path).cells[0])[0][1]
 
 
-def taught_in(path):
-    """Map the source units of a notebook to the headings and anchors of sections.
+def taught(path):
+    """Map the headings and anchors of a notebook's sections to the units they teach.
 
     A cell that covers a unit and holds several headings stands for the first one of the
     lowest level; a cell without a heading belongs to the section before it.
@@ -42,10 +58,11 @@ def taught_in(path):
     found, section = defaultdict(list), None
     notebook = read(path)
     for cell, headings in zip(notebook.cells, notebooks.anchors(notebook), strict=True):
-        opened = max(headings, key=lambda found: found[0], default=section)
+        own = [heading for heading in headings if heading[1] not in TAIL]
+        opened = max(own, key=lambda found: found[0], default=section)
         for unit in cell.metadata.get("covers", []):
-            if opened[1:] not in found[unit]:
-                found[unit].append(opened[1:])
+            if unit not in found[opened[1:]]:
+                found[opened[1:]].append(unit)
         section = headings[-1] if headings else section
     return found
 
@@ -105,39 +122,42 @@ class Overview(SphinxDirective):
 
 
 class SourceMap(Overview):
-    """Where the units of a part of the sources are taught: ``{source-map} S4-1-2``."""
+    """What a chapter teaches of the sources, or where the documents went."""
 
-    def write(self, part):
-        """Return a sentence that counts, and a row for each unit."""
+    def write(self, argument):
+        """Return the list of a chapter's sections, or the table of documents."""
         with self.read(UNITS).open(encoding="utf-8", newline="") as file:
             units = {row["unit"]: row["title"] for row in csv.DictReader(file)}
-        units = {
-            unit: text
-            for unit, text in units.items()
-            if re.match(rf"{re.escape(part)}[.-]", unit)
-        }
-        if not units:
-            raise ValueError(f"no unit of {UNITS} belongs to this part")
-        places, chapters = defaultdict(list), {}
-        for number, path in self.chapters().items():
-            for unit, sections in taught_in(path).items():
-                if unit in units:
-                    chapters[number] = link(str(number), f"../chapters/{path.name}")
-                    places[unit] += [
-                        link(f"{number}: {heading}", f"../chapters/{path.name}#{slug}")
-                        for heading, slug in sections
-                    ]
-        rows = [
-            (unit, text, "; ".join(places[unit]) or "nowhere")
-            for unit, text in units.items()
-        ]
-        count = f"{len(units)} units, taught in"
-        where = "chapter" if len(chapters) == 1 else "chapters"
-        return [
-            f"{count} {where} {', '.join(chapters.values())}.",
-            "",
-            *table(("Unit", "What it is about", "Where it is taught"), rows),
-        ]
+        chapters = self.chapters()
+        if argument == "documents":
+            return self.documents(units, chapters)
+        if not argument.isdecimal() or int(argument) not in chapters:
+            raise ValueError("expected 'documents' or the number of a chapter")
+        return self.sections(units, chapters[int(argument)])
+
+    def sections(self, units, path):
+        """Return a sentence that counts, and each section with the ideas it teaches."""
+        found = taught(path)
+        ideas = {unit for section in found.values() for unit in section}
+        where = f"../chapters/{path.name}"
+        lines = [f"{link(title(path), where)}: {len(ideas)} ideas.", ""]
+        for (heading, slug), section in found.items():
+            lines.append(f"- {link(heading, f'{where}#{slug}')}")
+            lines += [f"  - {units.get(unit, '?')} `{unit}`" for unit in section]
+        return lines
+
+    def documents(self, units, chapters):
+        """Return a row for each part of the sources: how many ideas, which chapters."""
+        rows = []
+        for part, name in DOCUMENTS.items():
+            own = [unit for unit in units if re.match(rf"{part}[.-]", unit)]
+            used = [
+                link(str(number), f"../chapters/{path.name}")
+                for number, path in chapters.items()
+                if any(set(own) & set(section) for section in taught(path).values())
+            ]
+            rows.append((f"{name} `{part}`", len(own), ", ".join(used)))
+        return table(("Document", "Ideas", "Chapters"), rows)
 
 
 class Status(Overview):

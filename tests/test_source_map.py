@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
-from tools.notebooks import ROOT, notebooks, read
+from tools.notebooks import ROOT, chapters, notebooks, read
 
 PARTS = {
     **{"S0": 14, "S1": 25, "S2": 37, "S3": 24},
@@ -66,33 +66,65 @@ def test_no_section_covers_an_unknown_unit(units, covered):
     assert unknown == {}
 
 
-def test_page_links_each_unit_to_the_sections_that_teach_it(site, units, covered):
+@pytest.fixture(scope="module")
+def article(site):
+    """Return the page."""
     page = site / "appendix" / "source_map.html"
-    html = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
-    body = html.find("article")
-    rows = {row.td.get_text(strip=True): row for row in body.select("tbody tr")}
-    assert list(rows) == list(units)
-    for unit, row in rows.items():
-        links = [link["href"].partition("#") for link in row.select("td")[2]("a")]
-        assert {Path(page).stem for page, _, _ in links} == covered[unit], unit
-        assert all(anchor for _, _, anchor in links), unit
-    for count in PARTS.values():
-        assert f"{count} units, taught in" in body.get_text()
+    return BeautifulSoup(page.read_text("utf-8"), "html.parser").find("article")
 
 
-def test_a_link_leads_to_the_very_section_that_covers_the_unit(site, covered):
-    """Follow the links of one chapter and look for the headings they name."""
-    page = site / "appendix" / "source_map.html"
-    html = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
-    chapter = site / "chapters" / "11_custom_datasets.html"
-    target = BeautifulSoup(chapter.read_text(encoding="utf-8"), "html.parser")
-    links = html.find("article").select('td a[href*="11_custom_datasets.html#"]')
-    assert len(links) >= 40
-    for link in links:
-        section = target.find(id=link["href"].partition("#")[2])
-        title = section.find(re.compile("h[1-4]"))
+@pytest.fixture(scope="module")
+def listed(article):
+    """Return what the page lists: chapter, link to a section, unit and its title."""
+    found = []
+    for idea in article.select("section li li"):
+        unit = idea.find_all("code")[-1].extract().get_text()
+        section = idea.find_parent("li").a
+        page, _, anchor = section["href"].partition("#")
+        place = Path(page).stem, section.get_text(), anchor
+        found.append((*place, unit, idea.get_text().strip()))
+    return found
+
+
+def test_each_chapter_has_a_list(article):
+    heads = [head.get_text() for head in article.select("h2")]
+    numbers = [int(head[8:].rstrip("#")) for head in heads if head[:8] == "Chapter "]
+    assert numbers == [int(path.stem[:2]) for path in chapters()]
+
+
+def test_page_lists_each_unit_where_it_is_taught(listed, units, covered):
+    places = {}
+    for chapter, _, anchor, unit, title in listed:
+        places.setdefault(unit, set()).add(chapter)
+        assert anchor, unit
+        # Quotes and code marks look different on the page.
+        shown, stored = (re.findall(r"\w+", text) for text in (title, units[unit]))
+        assert shown == stored, unit
+    assert places == covered
+
+
+def test_documents_are_counted(article):
+    rows = [row.select("td") for row in article.select("table tbody tr")]
+    assert {row[0].code.get_text(): int(row[1].get_text()) for row in rows} == PARTS
+
+
+def test_titles_speak_for_themselves(units):
+    """They stand without the text around them, in words of the course."""
+    for unit, title in units.items():
+        assert title.split()[0] not in {"Its", "It", "They", "Them"}, unit
+        assert not re.search(r"\b(picture|pictures|mend|anew|beside)\b", title), unit
+    assert len(set(units.values())) == len(units)
+
+
+def test_a_link_leads_to_the_very_section_that_covers_the_unit(site, listed):
+    """Follow the links to one chapter and look for the headings they name."""
+    page = site / "chapters" / "11_custom_datasets.html"
+    target = BeautifulSoup(page.read_text("utf-8"), "html.parser")
+    links = {place[1:3] for place in listed if place[0] == page.stem}
+    assert len(links) >= 30
+    for named, anchor in links:
+        title = target.find(id=anchor).find(re.compile("h[1-4]"))
         for badge in title.select(".deeper"):
             badge.extract()
         heading = title.get_text().strip().removesuffix("#")
-        named = link.get_text().partition(": ")[2]
         assert named == re.sub(r"^\d+\. ", "", heading.strip())
