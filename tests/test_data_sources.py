@@ -4,17 +4,23 @@ import importlib.util
 import io
 import json
 import lzma
+import re
 import sys
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import PIL
 import pytest
+import torch
 from PIL import Image
 from sklearn.linear_model import RidgeClassifier
+from torchvision import datasets
 
+from helpers import data
 from helpers.data import _cache, _drawing, _sets, _stand_in
+from tools.notebooks import chapters, read
 
 pytestmark = pytest.mark.machinery
 
@@ -71,6 +77,75 @@ def test_every_file_is_on_a_card():
         card = (DATA / path).with_name("card.md").read_text(encoding="utf-8")
         assert Path(path).name in card
         assert digest in card
+
+
+CARDS = sorted(path.parent.name for path in DATA.glob("*/card.md"))
+
+
+def rows_of(card):
+    """Return the rows of a card's table, {what: text}."""
+    text = (DATA / card / "card.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| (\w+) \| (.+) \|$", text, re.M))
+    # One function or several, one chapter or several.
+    return {what.removesuffix("s"): text for what, text in rows.items()}
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_card_names_the_chapters_that_use_the_set(card):
+    rows = rows_of(card)
+    functions = re.findall(r"data\.(\w+)\(\)", rows["Function"])
+    assert functions
+    using = {
+        int(path.stem[:2])
+        for path in chapters()
+        for cell in read(path).cells
+        if cell.cell_type == "code"
+        if any(f"data.{name}(" in cell.source for name in functions)
+    }
+    listed = set()
+    for first, last in re.findall(r"(\d+)(?: to (\d+))?", rows["Chapter"]):
+        listed |= {*range(int(first), int(last or first) + 1)}
+    assert listed == using
+
+
+def halves(card):
+    """Return the labels of both halves of a set, as its loader reads them."""
+    if card == "pizza_steak_sushi":
+        root = data.pizza_steak_sushi()
+        folders = [datasets.ImageFolder(root / half) for half in ("train", "test")]
+        return [folder.targets for folder in folders]
+    root = getattr(data, card)()
+    readers = {
+        "mnist": datasets.MNIST,
+        "fashion_mnist": datasets.FashionMNIST,
+        "cifar10": data.CIFAR10,
+    }
+    found = [readers[card](root, train=train).targets for train in (True, False)]
+    return [np.asarray(targets).tolist() for targets in found]
+
+
+@pytest.mark.parametrize("card", sorted({*CARDS} - {"imagenet_weights", "photo"}))
+def test_card_counts_what_the_loader_reads(card, monkeypatch):
+    monkeypatch.delenv("COURSE_DATA", raising=False)
+    rows = rows_of(card)
+    train, test = halves(card)
+    assert f"{len(train):,} for training and {len(test):,} for test" in rows["Image"]
+    counts = [sorted(Counter(labels).values()) for labels in (train, test)]
+    if "equal numbers" in rows["Classe"]:
+        (each,), (fewer,) = map(set, counts)
+        assert rows["Classe"].endswith(f": {each:,} and {fewer} of each")
+    else:
+        (fewer,) = set(counts[1])
+        low, *_, high = counts[0]
+        assert f"{fewer} of each in the test half, {low} to {high} in" in rows["Classe"]
+
+
+def test_card_of_the_weights_counts_them():
+    weights = torch.load(data.imagenet_weights(), weights_only=True)
+    count = sum(weight.numel() for weight in weights.values())
+    assert f"{count / 1e6:.1f} million numbers" in rows_of("imagenet_weights")["What"]
+    text = (DATA / "imagenet_weights" / "card.md").read_text("utf-8")
+    assert f"{len(weights)} tensors" in text
 
 
 @pytest.mark.parametrize("folder", ["cifar10", "pizza_steak_sushi"])
