@@ -281,6 +281,46 @@ def test_glossary_definitions_can_be_read_at_a_glance():
         assert len(" ".join([definition, *more]).split()) <= 60, term
 
 
+def section(path, anchor):
+    """Return the text of a section, code and subsections included, in lower case."""
+    depth, found = 0, []
+    for cell in read((APPENDIX / path).resolve()).cells:
+        for line in cell.source.splitlines():
+            title = cell.cell_type == "markdown" and re.match(r"(#+) (.+)", line)
+            if title and (not depth or len(title[1]) <= depth):
+                name = re.sub(r"[^\w\- ]", "", title[2]).lower().replace(" ", "-")
+                depth = len(title[1]) if name == anchor else 0
+            if depth:
+                found.append(line)
+    return spoken(" ".join(found))
+
+
+def spoken(text):
+    return re.sub(r"[\s_-]+", " ", text).lower()
+
+
+# What the section that they link to teaches in other words.
+TAUGHT_IN_OTHER_WORDS = {
+    *("average pooling", "calibrated", "class imbalance", "custom data set"),
+    *("generalisation", "initialisation"),
+}
+
+
+def test_glossary_terms_link_to_sections_that_name_them():
+    silent = set()
+    for term, (_, _, more, link) in glossary().items():
+        ((path, anchor),) = LINK.findall(link)
+        names = [plain(term), *re.findall(r"\((\w+)\)", term)]
+        names += [name.strip("`") for name in re.findall(r"\*(.+?)\*", " ".join(more))]
+        text = section(path, anchor)
+        assert text, term
+        # Each word may have another ending there.
+        words = [spoken(name).split() for name in names]
+        if not any(all(w[: max(4, len(w) - 3)] in text for w in ws) for ws in words):
+            silent.add(term)
+    assert silent == TAUGHT_IN_OTHER_WORDS
+
+
 def test_glossary_is_sorted_under_its_letters():
     names = [term.strip("`_").lower() for term in glossary()]
     assert names == sorted(names)
