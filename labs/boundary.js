@@ -20,6 +20,8 @@ labs.show.boundary = (root, data) => {
 
   const {part, say, chosen, announce} = parts(root, () => draw());
   const number = (name, otherwise) => Number(part(name)?.value ?? otherwise);
+  const rates = part("lr")?.dataset.list.split(" ").map(Number) ?? [];
+  const isSeed = () => part("seed")?.value !== "" && part("seed")?.validity.valid !== false;
 
   let net, used, past, shown, goal;
   let seed = data.seed;
@@ -27,12 +29,11 @@ labs.show.boundary = (root, data) => {
   function settings() {
     const layers = number("layers", data.hidden.length);
     const units = number("units", data.hidden[0]);
-    const asked = number("seed", seed);
-    if (part("seed")?.value !== "" && Number.isSafeInteger(asked) && asked >= 0) seed = asked;
+    if (isSeed()) seed = number("seed", seed);
     return {
       sizes: [2, ...Array(layers).fill(units), 1],
       activation: chosen("activation") ?? data.activation,
-      lr: Number((10 ** number("lr", Math.log10(data.lr))).toPrecision(2)),
+      lr: rates[number("lr")] ?? data.lr,
       seed,
     };
   }
@@ -44,6 +45,7 @@ labs.show.boundary = (root, data) => {
   // A new network, trained as far as the one before, so that settings can be compared.
   function restart(epochs = 0) {
     used = settings();
+    if (part("seed-word")) part("seed-word").textContent = "";
     net = new Network(used.sizes, used.activation, used.seed);
     past = [{parameters: net.parameters.slice()}];
     shown = 0;
@@ -292,18 +294,27 @@ labs.show.boundary = (root, data) => {
     part("seed").value = seed + 1;
     again();
   });
-  on("seed", "change", () => (part("seed").value = seed));
+  on("seed", "change", () => {
+    if (!isSeed()) {
+      say("seed-word", {seed});
+      announce(part("seed-word").textContent);
+    }
+    part("seed").value = seed;
+    part("seed").ariaInvalid = false;
+  });
   on("copy", "click", () => navigator.clipboard?.writeText(code()).then(() =>
     announce(part("copy").dataset.done)));
 
   const again = () => restart(run.running() ? goal : shown);
   root.addEventListener("input", ({target}) => {
+    if (target === part("seed")) target.ariaInvalid = !isSeed();
+    if (target === part("seed") && !isSeed()) return;
     if (target.closest("[data-restarts]")) again();
     else if (target !== part("time")) draw();
   });
 
   const start = {
-    layers: data.hidden.length, units: data.hidden[0], lr: Math.log10(data.lr), seed,
+    layers: data.hidden.length, units: data.hidden[0], lr: rates.indexOf(data.lr), seed,
   };
   for (const [name, value] of Object.entries(start))
     if (part(name)) part(name).value = value;

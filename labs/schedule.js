@@ -159,8 +159,10 @@ labs.show.schedule = (root, data) => {
     const flat = Math.min(...now.moms, ...then.moms) < 0.8 ? [0, 0.5, 1] : [0.8, 0.9, 1];
     graph("moms", now.moms, then.moms, {...places, yMin: flat[0], yMax: 1, ticks: flat});
     const guess = Math.log(5);
+    const worst = Math.max(...now.valid, ...then.valid);
+    const tick = [0.5, 1, 2, 5, 10, 20].find((one) => worst <= 4.4 * one) ?? 50;
     graph("losses", now.valid, then.valid, {
-      ...places, yMin: 0, yMax: 2.2, ticks: [0, 0.5, 1, 1.5, 2],
+      ...places, yMin: 0, yMax: 4.4 * tick, ticks: [0, 1, 2, 3, 4].map((times) => times * tick),
       before: [{points: [[0, guess], [places.steps, guess]], kind: "third"}],
       after: same
         ? [{points: points(data.known.losses).filter(([step]) => step % 4 === 0), kind: "dots"}]
@@ -178,7 +180,7 @@ labs.show.schedule = (root, data) => {
     }
     part("same").hidden = !same;
     const gaps = now.valid.map((loss, step) => Math.abs(loss - data.known.losses[step]));
-    if (same) say("same", {steps, by: Math.max(...gaps).toExponential(0)});
+    if (same) say("same", {by: Math.max(...gaps).toExponential(0)});
   }
 
   // At most one training per frame, however fast a slider moves.

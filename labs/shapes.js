@@ -2,9 +2,15 @@
 labs.show ??= {};
 labs.show.shapes = (root) => {
   const {TORCH, compact, run, parse, unravel, place, product} = labs.compute.shapes;
-  const {part, say, announce} = labs.page.parts(root, () => draw());
+  const {parts, fill} = labs.page;
+  const {part, say, announce} = parts(root, () => draw());
   const MOST = 60; // numbers of a tensor that are drawn
   const FIELDS = ["a", "first", "b", "option"];
+  // What PyTorch leaves unsaid, by words of its messages.
+  const WHY = [
+    ["dimension", /^Dimension out/], ["strides", /^view size/], ["order", /^permute/],
+    ["stretch", /at non-singleton/],
+  ];
   const typed = {}; // what stood in the fields, by the family of operations that share it
   const keys = (length) => [...Array(length).keys()];
   const list = (numbers) => numbers.join(", ");
@@ -34,7 +40,7 @@ labs.show.shapes = (root) => {
     const wrong = (!optional || input.value.trim()) &&
       (problem ?? (count && numbers.length !== Number(count)));
     input.setAttribute("aria-invalid", Boolean(wrong));
-    input.nextElementSibling.textContent =
+    part(`word-${field}`).textContent =
       wrong ? part("fields").dataset[count ? `count${count}` : problem] : "";
     return wrong ? null : numbers;
   }
@@ -46,7 +52,8 @@ labs.show.shapes = (root) => {
     const order = read("first", {least: -99, optional: true});
     const given = option && read("option", {least, count, optional: operation === "squeeze"});
     const clear = ![...shapes, order, given].includes(null);
-    part("answer").hidden = !clear;
+    // An unfinished text leaves the last answer in its place, but out of reach.
+    part("answer").inert = !clear;
     if (!clear) return;
 
     options = count ? given ?? [] : [given];
@@ -76,8 +83,13 @@ labs.show.shapes = (root) => {
     part("error").hidden = !c.error;
     part("facts").hidden = Boolean(c.error);
     say("version", {version: TORCH});
+    part("first").placeholder = shapes[0].length > 1
+      ? fill(part("first").dataset.hint, {order: list(keys(shapes[0].length).reverse())}) : "";
     if (c.error) {
-      part("message").textContent = `${c.error.name}: ${c.error.message}`;
+      const {name: kind, message} = c.error;
+      part("message").textContent = `${kind}: ${message}`;
+      const [why] = WHY.find(([, words]) => words.test(message)) ?? [];
+      part("why").textContent = part("why").dataset[why] ?? "";
     } else {
       part("shape").textContent = `torch.Size([${list(c.shape)}])`;
       part("stride").textContent = `(${list(c.stride)}${c.stride.length === 1 ? "," : ""})`;

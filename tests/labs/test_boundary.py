@@ -212,6 +212,12 @@ def set_value(page, part, value):
     )
 
 
+def rungs(page):
+    """Return the learning rates that the slider offers."""
+    slider = page.locator(".lab [data-part=lr]")
+    return [float(rate) for rate in slider.get_attribute("data-list").split()]
+
+
 def choose(page, value):
     """Choose one of several, as a reader does."""
     page.locator(f".lab input[value={value}]").check(force=True)
@@ -250,10 +256,10 @@ def chapter(data):
 @pytest.mark.parametrize(
     ("activation", "layers", "units", "lr", "seed"),
     [
-        ("relu", 2, 10, -1, 42),
-        ("tanh", 1, 7, -0.6, 7),
-        ("none", 3, 4, 0.2, 2**40 + 5),
-        ("sigmoid", 2, 12, 0.3, 123),
+        ("relu", 2, 10, 0.1, 42),
+        ("tanh", 1, 7, 0.25, 7),
+        ("none", 3, 4, 1.5, 2**40 + 5),
+        ("sigmoid", 2, 12, 2, 123),
     ],
 )
 def test_the_cell_in_the_page_gives_its_loss(
@@ -263,7 +269,7 @@ def test_the_cell_in_the_page_gives_its_loss(
     for part, value in {
         "layers": layers,
         "units": units,
-        "lr": lr,
+        "lr": rungs(page).index(lr),
         "seed": seed,
     }.items():
         set_value(page, part, value)
@@ -272,7 +278,7 @@ def test_the_cell_in_the_page_gives_its_loss(
         page.click(".lab [data-part=step]")
     code = page.text_content(".lab [data-part=code]")
     assert f"manual_seed({seed})" in code
-    assert f"lr={10**lr:.2g})" in code
+    assert f"lr={lr})" in code
     assert "epochs=100)" in code
     *lines, last = code.splitlines()
     exec("\n".join(lines), chapter)
@@ -331,14 +337,40 @@ def test_going_back_and_on_gives_the_same_numbers(lab):
     assert page.get_attribute(".lab [data-part=time]", "max") == "20"
 
 
+def test_each_press_of_a_key_is_another_rate(lab):
+    page = lab("boundary")
+    offered = rungs(page)
+    rate = page.locator(".lab [data-part=lr-is]")
+    assert float(rate.inner_text()) == CHAPTER[2]
+    page.focus(".lab [data-part=lr]")
+    for _ in offered:
+        page.keyboard.press("ArrowLeft")
+    for expected in offered:
+        assert float(rate.inner_text()) == expected
+        page.keyboard.press("ArrowRight")
+    assert len(offered) < 30
+    # The tasks ask for these.
+    assert {0.1, 1, 3} < set(offered)
+
+
 @pytest.mark.parametrize("wrong", ["", "-1", "1.5", "1e40"])
 def test_what_is_no_seed_changes_nothing(lab, wrong):
     page = lab("boundary")
+    page.click(".lab [data-part=step]")
     before = ends(page)
-    set_value(page, "seed", wrong)
+    page.fill(".lab [data-part=seed]", wrong)
+    assert ends(page) == before
+    box = page.locator(".lab [data-part=seed]")
+    assert box.get_attribute("aria-invalid") == "true"
+    box.press("Tab")
     assert ends(page) == before
     assert page.input_value(".lab [data-part=seed]") == "42"
+    assert box.get_attribute("aria-invalid") == "false"
+    word = page.locator(".lab [data-part=seed-word]")
+    assert word.inner_text().endswith("It's still 42.")
+    assert page.text_content(".lab [data-part=told]") == word.inner_text()
     page.click(".lab [data-part=next]")
+    assert word.inner_text() == ""
     assert page.input_value(".lab [data-part=seed]") == "43"
     assert ends(page) != before
 
@@ -412,6 +444,28 @@ def test_task_units(train):
     for units in (4, 5):
         one, other = sorted(right(units, 43, 44))
         assert one < 79 / 100 < 99 / 100 < other
+
+
+def test_three_folds_would_be_enough(rings):
+    X, y = rings
+    model = build([2, 3, 1], "relu", 0)
+    angles = torch.arange(3) * 2 * torch.pi / 3
+    with torch.no_grad():
+        model[0].weight.copy_(torch.stack([angles.cos(), angles.sin()], 1))
+        model[0].bias.zero_()
+        model[2].weight.fill_(-1)
+        model[2].bias.fill_(0.85)
+        assert accuracy(model(X).squeeze(dim=1), y) > 98 / 100
+
+
+def test_little_arrives_through_sigmoids(rings):
+    X, y = rings
+    first = {}
+    for activation in ("relu", "sigmoid"):
+        model = build([2, 10, 10, 1], activation, 42)
+        F.binary_cross_entropy_with_logits(model(X).squeeze(dim=1), y).backward()
+        first[activation] = model[0].weight.grad.norm()
+    assert 0 < first["sigmoid"] < first["relu"] / 50
 
 
 def test_task_sigmoid(train):

@@ -544,7 +544,7 @@ def test_the_rings_are_there_where_the_cells_setting_is(lab):
     page = lab("schedule")
     rings = page.locator("[data-part=losses] .dots")
     assert rings.count() == 17
-    assert numbers_in(says(page, "same"))[1] < 1e-10
+    assert numbers_in(says(page, "same"))[0] < 1e-10
     for other in ({"lr": 0.4}, {"lr": 0.5, "seed": 1}, {"seed": 0, "low": 0.8}):
         choose(page, **other)
         assert rings.count() == 0
@@ -578,6 +578,47 @@ def test_t_max_and_frozen_epochs_keep_up_with_the_epochs(lab):
     choose(page, kind="fine_tune", freezeEpochs=5)
     choose(page, epochs=3)
     assert says(page, "now-code") == "learn.fine_tune(1, 0.5, freeze_epochs=2)"
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_a_choice_moves_nothing_above_the_sliders(width, lab):
+    page = lab("schedule", width=width)
+    places = set()
+    for kind in DEFAULTS:
+        choose(page, kind=kind)
+        boxes = [
+            page.locator(f".lab [data-part={part}]").bounding_box()
+            for part in ("now", "losses", "rates", "time", "lr")
+        ]
+        places.add(tuple(round(box["y"], 1) for box in boxes))
+    assert len(places) == 1, places
+
+
+def test_a_phone_shows_the_choice_and_its_result_together(lab):
+    page = lab("schedule", width=360)
+    top = page.locator(".schedule-kinds").bounding_box()["y"]
+    losses, lr = (
+        page.locator(f".lab [data-part={part}]").bounding_box()
+        for part in ("losses", "lr")
+    )
+    # What a phone shows below the bar of the site.
+    assert losses["y"] + losses["height"] - top < 660
+    assert lr["y"] + lr["height"] - losses["y"] < 660
+
+
+def test_high_losses_are_drawn_in_full(lab):
+    page = lab("schedule")
+    for lr in (0.5, 0.8, 1, 1.5, 2):
+        choose(page, kind="constant", lr=lr)
+        label = page.get_attribute("[data-part=losses]", "aria-label")
+        highest = numbers_in(label)[1]
+        top = float(page.locator("[data-part=losses] text").nth(4).text_content())
+        # The axis grows with the losses, but the small ones stay in sight.
+        assert top <= 20
+        assert top < 2.5 * highest
+        line = page.locator("[data-part=losses] .line").get_attribute("points")
+        lowest = min(float(point.split(",")[1]) for point in line.split())
+        assert lowest >= 10, (lr, highest, top)
 
 
 def test_the_cursor_stays_within_the_training(lab):

@@ -497,15 +497,56 @@ def test_a_word_stands_beside_text_that_is_no_shape(lab):
         ("expand", "option", "-2, 4", "too small"),
         ("view", "a", "99999999", "too large"),
     ]:
-        choose(page, operation, **{field: text})
+        choose(page, operation)
+        height = page.locator(".lab").bounding_box()["height"]
+        choose(page, **{field: text})
         box = page.locator(f"[data-part={field}]")
         described = box.get_attribute("aria-describedby")
         assert box.get_attribute("aria-invalid") == "true"
         assert word in page.inner_text(f"#{described}")
-        assert not page.is_visible("[data-part=answer]")
+        # The last answer stays, so that nothing jumps; no key or mouse gets at it.
+        assert page.locator("[data-part=answer][inert]").count() == 1
+        assert page.locator(".lab").bounding_box()["height"] == height
+        assert not page.is_visible("[data-part=rule]")
         choose(page, **{field: "0, 1" if operation == "transpose" else "1"})
         assert box.get_attribute("aria-invalid") == "false"
-        assert page.inner_text(f"#{described}") == ""
+        assert page.text_content(f"#{described}") == ""
+        assert page.locator("[data-part=answer][inert]").count() == 0
+        assert page.is_visible("[data-part=rule]")
+
+
+WHY = [
+    ("view", {"a": "2, 3, 4", "first": "2, 0, 1", "option": "8, 3"}, "even steps"),
+    ("view", {"a": "2, 3, 4", "option": "8, 2"}, ""),
+    ("+", {"a": "2, 3", "first": "7, 0"}, "count up from 0"),
+    ("stack", {"option": "3"}, "count up from 0"),
+    ("+", {"first": "0, 0, 1"}, "each dimension"),
+    ("permute", {"option": "1, 0"}, "each dimension"),
+    ("+", {"b": "5"}, "Only a 1"),
+    ("expand", {"a": "3, 2", "option": "3, 4"}, "Only a 1"),
+    ("@", {"b": "4, 3"}, ""),
+]
+
+
+@pytest.mark.parametrize(("operation", "fields", "word"), WHY)
+def test_the_word_below_a_message_is_about_that_error(operation, fields, word, lab):
+    page = lab("shapes")
+    choose(page, operation, **fields)
+    assert page.is_visible("[data-part=message]")
+    assert word in read(page, "why")
+    assert bool(word) == bool(read(page, "why"))
+
+
+def test_an_empty_order_says_what_could_stand_there(lab):
+    page = lab("shapes")
+    for a, order in [("2, 1, 4", "2, 1, 0"), ("2, 3", "1, 0")]:
+        choose(page, "+", a=a, b="1")
+        hint = page.get_attribute("[data-part=first]", "placeholder")
+        assert hint.endswith(order)
+        choose(page, first=order)
+        assert f".permute({order})" in read(page, "code")
+        assert not page.is_visible("[data-part=message]")
+        choose(page, first="")
 
 
 def test_operations_that_are_compared_share_their_fields(lab):
