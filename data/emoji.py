@@ -26,6 +26,9 @@ SETS = (
     "fxemoji",
     "streamline-emojis",
 )
+# Where a package names another licence than the set's own LICENSE.md: Mozilla's has
+# Apache 2.0 for the code only, and CC BY 4.0 for the drawings.
+LICENCES = {"fxemoji": "CC-BY-4.0"}
 COLUMNS = 20
 
 
@@ -85,7 +88,8 @@ def find(node_modules, wanted):
                     'xmlns:xlink="http://www.w3.org/1999/xlink" '
                     f'viewBox="{" ".join(map(str, box))}">{icon["body"]}</svg>'
                 )
-                yield label, origin, name, info["license"]["spdx"], svg
+                licence = LICENCES.get(origin, info["license"]["spdx"])
+                yield label, origin, name, licence, svg
 
 
 def render(svg, side):

@@ -157,6 +157,14 @@ def test_every_origin_of_a_drawing_is_credited(folder):
         assert licence in line
 
 
+def test_licence_of_a_drawing_is_the_one_that_its_authors_give():
+    # From mozilla/fxemoji's LICENSE.md; the package's own label is the code's licence.
+    for folder in ("cifar10", "pizza_steak_sushi"):
+        text = (DATA / folder / "drawings.json").read_text(encoding="utf-8")
+        found = {row[3] for row in json.loads(text)["drawings"] if row[1] == "fxemoji"}
+        assert found == {"CC-BY-4.0"}, folder
+
+
 # Rebuilt from their sources ----------------------------------------------------------
 
 
