@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import shutil
 from io import BytesIO
 
@@ -11,10 +12,12 @@ import numpy as np
 import pytest
 import torch
 from axe_playwright_python.base import AXE_SCRIPT, AxeResults
+from bs4 import BeautifulSoup
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
+from pseudo import build_translated
 from rjsmin import jsmin
 
 from helpers import labs
@@ -352,12 +355,15 @@ def test_the_place_of_the_first_lab_is_kept(width, new_context, site, serve):
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory):
-    """Write a book of one page with the smallest lab."""
+    """Write a book with the smallest lab."""
     source = tmp_path_factory.mktemp("with_a_lab")
     for name in ("_config.yml", "_ext", "_static", "_templates", "_vendor", "tools"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, source / name)
-    (source / "_toc.yml").write_text("format: jb-book\nroot: index\n")
+    (source / "_toc.yml").write_text(
+        "format: jb-book\nroot: index\nchapters:\n  - file: page\n"
+    )
+    (source / "index.md").write_text("# A book\n")
     bundle = Lab("boundary", {"made": 1}, live=False)._repr_mimebundle_()
     cell = nbf.new_code_cell(
         "show_lab('boundary', made=1)", outputs=[nbf.new_output("display_data", bundle)]
@@ -368,7 +374,7 @@ def sample(tmp_path_factory):
     }
     page = nbf.new_notebook(cells=[nbf.new_markdown_cell("# Page"), cell])
     page.metadata.update(kernel)
-    nbformat.write(page, source / "index.ipynb")
+    nbformat.write(page, source / "page.ipynb")
     return source
 
 
@@ -384,3 +390,19 @@ def test_other_formats_leave_a_lab_out(builder, sample, build, tmp_path):
     ]
     assert sum(text.count("made") for text in texts) == 1  # in the cell
     assert not any("run this cell" in text for text in texts)
+
+
+@pytest.mark.machinery
+def test_the_words_of_a_lab_are_translated(sample, build, tmp_path):
+    build_translated(build, sample, tmp_path)
+    page = (tmp_path / "_build" / "html" / "page.html").read_text("utf-8")
+    [inside] = re.findall(r"<template>(.*?)</template>", page, re.S)
+    markup = BeautifulSoup(inside, "html.parser")
+    words = [text.strip() for text in markup.find_all(string=True) if text.strip()]
+    for tag in markup.find_all(True):
+        names = ("aria-label", "data-say", "data-label", "data-start", "data-other")
+        words += [tag[name] for name in names if tag.get(name)]
+    names = {"ReLU", "tanh", "sigmoid", ":", "%"}  # as in PyTorch's documentation
+    english = [text for text in words if "⟦" not in text and text not in names]
+    assert len(words) > 20
+    assert not english
