@@ -29,6 +29,7 @@ const Search = (() => {
       .replace(/ys(?=(e[drs]?|ers|es|ing)$)/, "yz")
       .replace(/(?<=\w{3})our(?=(s|ed|ing|ful|less)?$)/, "or")
       .replace(/(?<=\w{3})tre(?=s?$)/, "ter")
+      .replace(/^licenc/, "licens")
       .replace(/^grey/, "gray");
 
   // Where a text has no spaces, two characters in a row stand for a word.
