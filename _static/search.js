@@ -43,10 +43,16 @@ const Search = (() => {
     return signs.length === 1 ? signs : signs.slice(1).map((sign, i) => signs[i] + sign);
   };
 
+  // Ways to say the same in several words: "doesn't go down" is "does not decrease".
+  const unify = (text) =>
+    text
+      .replace(/\b(go|goes|going) down\b/gi, "decrease")
+      .replace(/\b(do|does|did|is|are|was|were|has|have)n['’]?t\b/gi, "$1 not");
+
   // The words of a text, each with its parts: "fine-tuning" is "finetuning", "fine" and
   // "tuning", and so are "fine_tuning" and "FineTuning". "model.eval" is taken alike.
   const words = (text) =>
-    text.normalize("NFKC").match(WORD)?.flatMap((word) => {
+    unify(text.normalize("NFKC")).match(WORD)?.flatMap((word) => {
       if (isUnspaced(word)) return pairs(word).map((pair) => ({whole: pair, parts: []}));
       const bare = word.replace(/['’]s$|['’]/g, "");
       const parts = bare
