@@ -238,6 +238,7 @@ def test_a_mask_matches_something_that_is_compared(mask):
             output.get("evalue", ""),
             *(v for k, v in output.get("data", {}).items() if "image/" not in k),
         )
+        if isinstance(text, str)  # the data of a lab are compared as they are
     ]
     assert any(re.search(masks()[mask], text) for text in compared), "it hides faults"
 
